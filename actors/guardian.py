@@ -1,0 +1,138 @@
+"""The guardian: stands in for a parked monitor. It sees to one thing only: a stop is at the exchange.
+
+Small on purpose, and apart from the code that failed: of the trade's journal it reads what was opened and where the
+backstop was last meant to be; of the exchange, position and orders. When nothing covers the position, it sets the stop.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from actors.messages import addresses
+from actors.messages.accounts import AccountSnapshot, BackstopMoved, SnapshotQuestion
+from actors.messages.monitoring import Wake
+from actors.messages.orders import EffectSettled, EffectUnclear, SetPositionStop, Settlement
+from actors.messages.storing import LoadStream, Perform, PromisedEffect, StoredStream
+from actors.messages.trading import TradeOpened
+from actors.model.money import ZERO
+from actors.model.order import ObservedOrder
+from actors.model.position import ObservedPosition
+from runtime import Actor, Answered, NotAnswered, handles
+
+BEAT_SECONDS = 10.0
+LONGEST_BEAT_SECONDS = 60.0
+
+
+class Guardian(Actor):
+    def __init__(self, *, account: str, trade_id: str) -> None:
+        self._account = account
+        self._stream = addresses.trade_stream(trade_id)
+        self._opened: TradeOpened | None = None
+        self._backstop = ZERO
+        self._beat = BEAT_SECONDS
+
+    def on_start(self) -> None:
+        self.context.log.warning("guardian_stands_in", trade=self._stream)
+        self._look()
+
+    def _look(self) -> None:
+        if self._opened is None:
+            self.context.ask(addresses.STORE, LoadStream(stream=self._stream), timeout_seconds=10, tag="journal")
+        else:
+            question = SnapshotQuestion(executions_since=self.context.now())
+            self.context.ask(addresses.client(self._account), question, timeout_seconds=20, tag="reading")
+
+    @handles(Wake)
+    def _on_wake(self, _message: Wake) -> None:
+        self._look()
+
+    @handles(Answered)
+    def _on_answer(self, message: Answered) -> None:
+        if message.tag == "journal":
+            self._take_up(message.value)
+        else:
+            self._guard(message.value)
+
+    def _take_up(self, stored: StoredStream) -> None:
+        first = next(iter(stored.facts), None)
+        if not isinstance(first, TradeOpened):
+            self.context.log.error("guardian_blind", about="journal", reason="it does not begin with an opening")
+            self._rest()
+            return
+        moves = [fact.stop_price for fact in stored.facts if isinstance(fact, BackstopMoved)]
+        self._opened, self._backstop = first, moves[-1] if moves else first.backstop_price
+        self._look()
+
+    @handles(BackstopMoved)
+    def _on_backstop(self, message: BackstopMoved) -> None:
+        """Heed what the position book tells the monitor this one stands in for."""
+        self._backstop = message.stop_price
+
+    @handles(NotAnswered)
+    def _on_no_answer(self, message: NotAnswered) -> None:
+        self.context.log.error("guardian_blind", about=str(message.tag), reason=message.reason)
+        self._beat = min(LONGEST_BEAT_SECONDS, self._beat * 2)
+        self._rest()
+
+    def _rest(self) -> None:
+        self.context.start_timer("beat", self._beat, Wake())
+
+    def _guard(self, snapshot: AccountSnapshot) -> None:
+        opened = self._opened
+        if opened is None:
+            return
+        plan = opened.sized.plan
+        position = next(
+            (each for each in snapshot.positions if (each.symbol, each.side) == (plan.symbol, plan.position_side)), None
+        )
+        uncovered = ZERO if position is None else uncovered_quantity(position, snapshot.orders)
+        self.context.log.info("guardian_looked", symbol=plan.symbol, uncovered=str(uncovered))
+        if uncovered and position is not None:
+            self._place(opened, position)
+        self._beat = BEAT_SECONDS
+        self._rest()
+
+    def _place(self, opened: TradeOpened, position: ObservedPosition) -> None:
+        plan = opened.sized.plan
+        request = SetPositionStop(
+            account=self._account,
+            symbol=plan.symbol,
+            position_side=plan.position_side,
+            position_index=position.position_index,
+            stop_price=self._backstop,
+        )
+        # Absolute and harmless to repeat, so it needs no journal.
+        effect = PromisedEffect(
+            key=f"guardian/{self._stream}/{self.context.new_id()}",
+            destination=addresses.client(self._account),
+            owner=self.context.path,
+            request=request,
+        )
+        self.context.log.warning("guardian_places_stop", symbol=plan.symbol, stop=str(self._backstop))
+        self.context.tell(addresses.client(self._account), Perform(effect=effect))
+
+    @handles(EffectSettled)
+    def _on_settled(self, message: EffectSettled) -> None:
+        if message.settlement is not Settlement.DONE:
+            self.context.log.error("guardian_stop_refused", code=message.code, text=message.text)
+
+    @handles(EffectUnclear)
+    def _on_unclear(self, message: EffectUnclear) -> None:
+        self.context.log.error("guardian_stop_unclear", text=message.text)
+
+
+def uncovered_quantity(position: ObservedPosition, orders: tuple[ObservedOrder, ...]) -> Decimal:
+    """Give how much of the position no stop at the exchange covers; a position-level stop covers all of it."""
+    if position.side is None or position.stop_price is not None:
+        return ZERO
+    covered = sum((order.remaining_quantity for order in orders if _is_a_stop_of(position, order)), ZERO)
+    return max(ZERO, position.size - covered)
+
+
+def _is_a_stop_of(position: ObservedPosition, order: ObservedOrder) -> bool:
+    """Tell whether a conditional order closes this position at a loss: one in profit protects nothing."""
+    side, trigger, mark = position.side, order.trigger_price, position.mark_price
+    if side is None or trigger is None or not order.reduce_only:
+        return False
+    behind_the_price = mark is None or (trigger - mark) * side.sign < 0
+    return order.symbol == position.symbol and order.order_side is side.exit_side and behind_the_price

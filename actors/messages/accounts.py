@@ -1,0 +1,254 @@
+"""Questions to an account's client and what the reconciler hands round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from actors.messages.orders import ExecutionReported
+from actors.model.order import ObservedOrder
+from actors.model.position import ObservedPosition, PositionSide
+
+
+# --- questions to the client (answered, or refused with the error's words) -------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningViewQuestion:
+    """Answered with OpeningView, or None when there is no such USDT perpetual."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureLeverage:
+    """Answered True once the exchange holds this leverage for the symbol."""
+
+    symbol: str
+    leverage: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuestion:
+    """Answered with ObservedOrder, or None when the exchange lists none (which proves nothing by itself)."""
+
+    symbol: str
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotQuestion:
+    """Answered with AccountSnapshot: all open orders and positions, and the executions since the instant."""
+
+    executions_since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceFromRest:
+    """Answered with (last, mark)."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RightsQuestion:
+    """Answered with KeyRights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceQuestion:
+    """Answered with Balance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockOffsetQuestion:
+    """Answered with seconds (float), exchange minus ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedPnlQuestion:
+    """Answered with a tuple of ports.ClosedPnl."""
+
+    since: datetime
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """One reading of an account. Newer events than `started_at` may be missing from it and are never undone by it."""
+
+    account: str
+    started_at: datetime  # when the first request left: what happened before it is inside
+    finished_at: datetime
+    orders: tuple[ObservedOrder, ...]  # all that are open
+    positions: tuple[ObservedPosition, ...]  # all that are not flat
+    executions: tuple[ExecutionReported, ...]  # oldest first
+
+
+# --- the reconciler --------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotWanted:
+    """Ask for the part of a fresh reading that concerns one monitor (or the book): one reading serves many."""
+
+    path: str
+    executions_since: datetime | None = None  # older than the reconciler's own watermark: read from there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSnapshot:
+    """What a fresh reading says of one trade: its open orders and its executions since the asked instant."""
+
+    started_at: datetime
+    orders: tuple[ObservedOrder, ...]
+    executions: tuple[ExecutionReported, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionsRead:
+    """What a fresh reading says of the account's positions (all that are not flat) and foreign executions."""
+
+    started_at: datetime
+    positions: tuple[ObservedPosition, ...]
+    foreign_executions: tuple[ExecutionReported, ...]
+    foreign_conditionals: tuple[tuple[str, int], ...]  # (symbol, how many)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerNear:
+    """A monitor's nearest trigger, so that the reconciler knows how fast to read while the stream is stale."""
+
+    trade_id: str
+    symbol: str
+    stop_price: Decimal | None  # None: nothing open any more
+    target_price: Decimal | None
+    entry_price: Decimal | None = None  # the entry that fills next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayOrder:
+    """An order with our installation's id and no live trade."""
+
+    account: str
+    order: ObservedOrder
+    trade_id: str
+
+
+# --- the position book -----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmitTrade:
+    """Ask the book to admit a trade: answered with TradeAdmitted once the backstop reaches beyond its stop."""
+
+    trade_id: str
+    symbol: str
+    position_side: PositionSide
+    position_index: int
+    stop_price: Decimal
+    tick_size: Decimal
+    liquidation_price: Decimal | None
+    leverage: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeAdmitted:
+    trade_id: str
+    backstop_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawAdmission:
+    """The opening failed after it was admitted."""
+
+    trade_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookQuestion:
+    """Ask how a symbol stands in the book; answered with BookReading."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookReading:
+    """One symbol as the book has it. Trades are those that are live or admitted."""
+
+    trades_long: int
+    trades_short: int
+    foreign_long: Decimal
+    foreign_short: Decimal
+    farthest_stop_long: Decimal | None
+    farthest_stop_short: Decimal | None
+    foreign_conditionals: int = 0  # conditional orders there that are not ours, at the last reading
+    leverage: Decimal | None = None  # what the trades there were opened with, either side; None: no trade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceReported:
+    """What one trade holds of a position, told by its monitor whenever it changes."""
+
+    trade_id: str
+    path: str
+    symbol: str
+    position_side: PositionSide
+    position_index: int
+    tick_size: Decimal
+    quantity_step: Decimal
+    leverage: Decimal
+    opened_at: datetime
+    open_quantity: Decimal
+    reductions: tuple[str, ...]  # execution ids of the bookings it has taken; `open_quantity` is without them
+    stop_price: Decimal | None  # None once nothing is open and nothing can fill
+    backstop_price: Decimal  # as it was last told; what its next entry will attach
+    attached_stops: tuple[Decimal, ...]  # distinct values on its live entries
+    wants_verification: bool  # its orders are terminal and it holds nothing: confirm against the position
+    ended: bool
+    last_fill_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackstopMoved:
+    """The account's backstop for this trade's side is now to be here: a fact in each trade's journal."""
+
+    stop_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionVerified:
+    """Two readings, both after the trade's last fill, agree with the slices that remain."""
+
+    first_read_at: datetime
+    second_read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReductionBooked:
+    """A share of an execution without our id (or of a sibling's excess exit) that this trade carries. An effect."""
+
+    execution_id: str
+    quantity: Decimal
+    price: Decimal
+    fee_usdt: Decimal
+    cause: str  # "backstop", "liquidation", "deleveraging", "settlement", "manual", "excess"; "unexplained": estimated
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingBooked:
+    """A trade's share of one funding payment. An effect."""
+
+    execution_id: str
+    paid_usdt: Decimal  # negative when received
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExcessReported:
+    """A trade's exit sold more than the trade held: the rest came from its siblings."""
+
+    trade_id: str
+    symbol: str
+    position_side: PositionSide
+    execution_id: str
+    quantity: Decimal
+    price: Decimal
+    fee_usdt: Decimal
+    executed_at: datetime

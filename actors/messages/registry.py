@@ -1,0 +1,46 @@
+"""The message types that may be journalled, promised or kept, in one list."""
+
+from __future__ import annotations
+
+from actors.messages import (  # the last three register their documents themselves
+    accounts,
+    alert_records,
+    alerts,
+    booking,
+    codec,
+    operator,
+    orders,
+    trading,
+)
+
+STORABLE = (
+    orders.PlaceOrder,
+    orders.AmendOrder,
+    orders.CancelOrder,
+    orders.SetPositionStop,
+    orders.EffectSettled,
+    orders.ExecutionReported,
+    orders.OrderReported,
+    orders.PositionReported,
+    alerts.RaiseAlert,
+    trading.StartMonitor,
+    trading.TradeOpened,
+    trading.OrderRequested,
+    trading.AmendRequested,
+    trading.CancelRequested,
+    trading.ExitStarted,
+    trading.StopPriceMoved,
+    trading.OrderAbsent,
+    trading.ExecutionsRead,
+    trading.ExcessPassedOn,
+    trading.TradeClosed,
+    accounts.BackstopMoved,
+    accounts.PositionVerified,
+    accounts.ReductionBooked,
+    accounts.FundingBooked,
+    accounts.ExcessReported,
+)
+
+codec.register(*STORABLE)
+
+SELF_REGISTERED = (alert_records, booking, operator)

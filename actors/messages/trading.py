@@ -1,0 +1,214 @@
+"""Trades: what a person asks for, and the facts of a trade's journal.
+
+The journal of one trade is TradeOpened and then these, with the exchange's reports (messages.orders) and the book's
+(messages.accounts) between them. Folding it gives the trade; nothing is ever recomputed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from actors.model.instrument import FeeRates, Instrument
+from actors.model.order import OrderIntent
+from actors.model.trade import Role, TradeParameters
+from actors.model.trade_plan import SizedPlan, TradePlan
+
+
+# --- asked of the desk -----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewTrade:
+    """Answered with a SizedPlan, or refused with all that is wrong."""
+
+    plan: TradePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTrade:
+    """Answered with TradeAccepted, or refused with all that is wrong. The command id makes a repeat harmless."""
+
+    command_id: str
+    plan: TradePlan
+    by: str  # who asked: "chat:17", "cli"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeAccepted:
+    trade_id: str
+    number: int
+    label: str  # main/BTCUSDT/long/conservative/7K3Q9X
+    sized: SizedPlan
+    already_open: bool = False  # the same command was accepted before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseTrades:
+    """Leave trades now. Answered with CloseAccepted, or refused when none is meant.
+
+    `which`: a small number, a trade id, or "all".
+    """
+
+    which: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAccepted:
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesQuestion:
+    """Ask for the live trades; answered with a tuple of TradeReading, by number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeQuestion:
+    """Asked of a monitor; answered with TradeReading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeReading:
+    """One trade as its monitor knows it, with the age of the knowledge."""
+
+    trade_id: str
+    number: int
+    label: str
+    account: str
+    symbol: str
+    position_side: str
+    phase: str
+    planned_quantity: Decimal
+    open_quantity: Decimal
+    average_entry_price: Decimal | None
+    stop_price: Decimal | None
+    stop_at_exchange: bool  # the own stop is confirmed at the exchange and covers what is open
+    backstop_price: Decimal | None
+    rungs: tuple[tuple[Decimal, Decimal, Decimal], ...]  # (price, quantity, filled)
+    realised_pnl_usdt: Decimal
+    funding_usdt: Decimal
+    opened_at: datetime
+    last_confirmed_at: datetime | None  # newest report from the exchange
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartMonitor:
+    """Asked of the positions room: watch this trade."""
+
+    trade_id: str
+    symbol: str
+
+
+# --- facts of a trade's journal --------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeOpened:
+    trade_id: str
+    number: int
+    label: str
+    sized: SizedPlan
+    instrument: Instrument
+    fees: FeeRates
+    position_index: int
+    backstop_price: Decimal
+    parameters: TradeParameters
+    opened_by: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequested:
+    """An order's intent, committed before it leaves."""
+
+    effect_key: str
+    role: Role
+    index: int  # 1 is the first entry or target; 1 for stop and exit
+    revision: int
+    order: OrderIntent
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendRequested:
+    """A live order is to become this; None leaves a value as it is."""
+
+    effect_key: str
+    client_order_id: str
+    quantity: Decimal | None
+    price: Decimal | None
+    trigger_price: Decimal | None
+    attached_stop: Decimal | None
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    effect_key: str
+    client_order_id: str
+    requested_at: datetime
+
+
+class ExitReason(StrEnum):
+    PERSON = "person"
+    TRIGGER_PASSED = "trigger_passed"
+    STOP_LOSS = "stop_loss"
+    TARGETS = "targets"
+    NO_ENTRY = "no_entry"
+    BACKSTOP = "backstop"
+    OUTSIDE = "outside"  # reduced by somebody else: manual, liquidation, deleveraging
+    LATE_FILL = "late_fill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitStarted:
+    """The trade leaves: one sequence, once begun never turned back."""
+
+    reason: ExitReason
+    by: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPriceMoved:
+    """Where the own stop belongs from now on."""
+
+    stop_price: Decimal
+    reason: str  # "breakeven", "funding"
+    lines: tuple[str, ...]  # the sum, shown to the person
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAbsent:
+    """A believed-live order is listed nowhere, past the window in which it could still appear."""
+
+    client_order_id: str
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionsRead:
+    """A reading of the exchange has brought all executions from before this instant."""
+
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExcessPassedOn:
+    """An exit of this trade sold more than it held; the rest is its siblings' to book."""
+
+    execution_id: str
+    quantity: Decimal
+    price: Decimal
+    fee_usdt: Decimal
+    passed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeClosed:
+    realised_pnl_usdt: Decimal  # both fees inside, funding apart
+    funding_usdt: Decimal  # paid; negative when received
+    reason: ExitReason
+    closed_at: datetime

@@ -1,0 +1,351 @@
+"""Operator session: what each command of a person's does. One for each chat.
+
+Enters: accepted commands, answers of the desk, the health checker, the prices. Stays out: what words mean
+(rules.chat_commands), how things look (rules.trade_screens), trading decisions (the desk's). That each command ends in
+one outcome the person sees is the conversation's work, on which this builds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from actors.conversation import Conversation, Step
+from actors.messages import addresses
+from actors.messages.alert_records import OfferDefaultChat
+from actors.messages.health import HealthQuestion
+from actors.messages.market import PriceQuestion, PriceReading
+from actors.messages.operator import ButtonRecord, CloseAction, OpenAction, PendingCommand
+from actors.messages.storing import PutDocument, RegisterQuestion, StreamSummary, TakeDocument
+from actors.messages.trading import CloseTrades, OpenTrade, PreviewTrade, TradeReading, TradesQuestion
+from actors.model.screen import Screen
+from actors.model.trade_plan import TradePlan
+from actors.rules import chat_commands, session_record, trade_screens
+from actors.rules.ages import span
+from actors.rules.chat_commands import (
+    AskHealth,
+    AskHelp,
+    AskStatus,
+    AskVersion,
+    Command,
+    DraftClose,
+    DraftTrade,
+    Misunderstood,
+    Press,
+)
+from actors.rules.health_screen import health_screen
+from actors.rules.plan_text import parse_plan
+from actors.rules.refusals import Refusal
+from runtime import NotAnswered, handles
+
+BUTTON_SECONDS = 60.0
+PREVIEW_SECONDS = 20.0
+DESK_SECONDS = 20.0
+DESK_ATTEMPTS = 3
+PRICE_SECONDS = 2.0
+
+
+class ReadPlan(Protocol):
+    """Reads the words behind /trade; `plan_text.parse_plan` with the daemon's settings bound."""
+
+    def __call__(self, text: str, /, *, chat_id: int | None) -> TradePlan | tuple[Refusal, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Purge:
+    """A button has expired: forget it."""
+
+    nonce: str
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is known so far on the way to a command's outcome. Lost with the incarnation; the record is not."""
+
+    command: Command | None = None
+    trades: tuple[TradeReading, ...] = ()
+    registered: tuple[StreamSummary, ...] = ()
+    prices: dict[str, PriceReading] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)  # what questions under way are about
+    preview: Screen | None = None  # to be shown once its button is kept
+    results: dict[str, tuple[str, str]] = field(default_factory=dict)  # by trade id: how a close ended, the words
+    attempts: int = 0  # at the desk
+
+
+class OperatorSession(Conversation):
+    """At addresses.session(chat_id)."""
+
+    def __init__(self, *, chat_id: int, version: str, read_plan: ReadPlan = parse_plan) -> None:
+        super().__init__(chat_id=chat_id)
+        self._read_plan = read_plan
+        self._version = version
+        self._works: dict[int, _Work] = {}
+
+    def _work(self, update_id: int) -> _Work:
+        return self._works.setdefault(update_id, _Work())
+
+    def on_ended(self, update_id: int) -> None:
+        self._works.pop(update_id, None)
+
+    # --- understanding ------------------------------------------------------------------------------------------
+    def begin(self, pending: PendingCommand) -> None:
+        if not pending.data:
+            self._carry_out(pending, chat_commands.parse(pending.text))
+            return
+        press = chat_commands.parse_press(pending.data)
+        if isinstance(press, Press):
+            self._take_button(pending.update_id, press)
+        elif press is None:
+            lines = ("This button is not one of ours.",)
+            self._carry_out(pending, Misunderstood(lines=lines))
+        else:
+            self._carry_out(pending, chat_commands.parse(press))
+
+    def _carry_out(self, pending: PendingCommand, command: Command) -> None:
+        update_id, now = pending.update_id, self.context.now()
+        work = self._work(update_id)
+        work.command = command
+        if chat_commands.acts_on_trades(command) and session_record.is_stale(pending.said_at, now):
+            age = span((now - pending.said_at).total_seconds())
+            lines = ("Nothing was done. Prices have moved on meanwhile.",)
+            self.show(update_id, Screen(title=f"This command is {age} old, send it again.", lines=lines))
+            return
+        match command:
+            case AskHelp():
+                if command.welcome:
+                    self.context.tell(addresses.ALERT_DISPATCHER, OfferDefaultChat(chat_id=self._chat_id))
+                self.show(update_id, chat_commands.help_screen(command))
+            case AskVersion():
+                self.show(update_id, Screen(title=f"Standfast {self._version}"))
+            case Misunderstood():
+                self.show(update_id, Screen(title="Not understood", lines=command.lines))
+            case AskHealth():
+                self.question(Step(update_id, "health"), addresses.HEALTH, HealthQuestion())
+            case AskStatus() | DraftClose():
+                self._read_trades(update_id)
+            case DraftTrade():
+                self._draft(update_id, command)
+
+    # --- readings -----------------------------------------------------------------------------------------------
+    def _read_trades(self, update_id: int) -> None:
+        """Ask the desk for the trades, and the register for those whose monitor may not answer."""
+        self._work(update_id).awaited = {"register", "trades"}
+        self.question(Step(update_id, "trades"), addresses.DESK, TradesQuestion(), timeout_seconds=8.0)
+        self.question(Step(update_id, "register"), addresses.STORE, RegisterQuestion(kind="trade"))
+
+    def _on_trades(self, update_id: int, step: Step, value: Any) -> None:
+        work = self._work(update_id)
+        work.awaited.discard(step.name)
+        if step.name == "trades":
+            work.trades = value
+        else:
+            work.registered = tuple(summary for _, summary in value)
+        if work.awaited:
+            return
+        symbols = {trade.symbol for trade in work.trades}
+        work.awaited = set(symbols)
+        for symbol in sorted(symbols):
+            question = PriceQuestion(symbol=symbol)
+            self.question(Step(update_id, "price", symbol), addresses.PRICES, question, timeout_seconds=PRICE_SECONDS)
+        if not symbols:
+            self._on_all_read(update_id)
+
+    def _on_price(self, update_id: int, symbol: str, price: PriceReading | None) -> None:
+        work = self._work(update_id)
+        if price is not None:
+            work.prices[symbol] = price
+        work.awaited.discard(symbol)
+        if not work.awaited:
+            self._on_all_read(update_id)
+
+    def _on_all_read(self, update_id: int) -> None:
+        work, now = self._work(update_id), self.context.now()
+        match work.command:
+            case AskStatus(table=True):
+                screen = trade_screens.status_table(work.trades, work.prices, now=now)
+                self.show(update_id, trade_screens.with_silent(screen, work.registered, work.trades))
+            case AskStatus(number=None):
+                screen = trade_screens.status(work.trades, work.prices, now=now)
+                self.show(update_id, trade_screens.with_silent(screen, work.registered, work.trades))
+            case AskStatus(number=number):
+                self.show(update_id, trade_screens.status(work.trades, work.prices, now=now, number=number))
+            case DraftClose(which=which):
+                self._draft_close(update_id, which)
+
+    # --- drafts: a preview with two buttons -----------------------------------------------------------------------
+    def _draft(self, update_id: int, command: DraftTrade) -> None:
+        plan = self._read_plan(command.words, chat_id=self._chat_id)
+        if isinstance(plan, TradePlan):
+            step = Step(update_id, "preview")
+            self.question(step, addresses.DESK, PreviewTrade(plan=plan), timeout_seconds=PREVIEW_SECONDS)
+        else:
+            lines = (*(refusal.text for refusal in plan), "", *chat_commands.HELP["trade"])
+            self.show(update_id, Screen(title="Not sent: the plan is not complete.", lines=lines))
+
+    def _draft_close(self, update_id: int, which: str) -> None:
+        work = self._work(update_id)
+        meant = trade_screens.pick(work.trades, which) if which else ()
+        if not which:
+            self.show(update_id, trade_screens.choose_close(work.trades))
+        elif not meant:
+            self.show(update_id, trade_screens.nothing_to_close(which, work.trades, work.registered))
+        else:
+            nonce = self.context.new_id()
+            action = CloseAction(
+                trade_ids=tuple(trade.trade_id for trade in meant), labels=tuple(trade.label for trade in meant)
+            )
+            preview = trade_screens.close_preview(meant, work.prices, nonce, BUTTON_SECONDS)
+            self._offer(update_id, nonce, action, trade_screens.with_silent(preview, work.registered, work.trades))
+
+    def _offer(self, update_id: int, nonce: str, action: OpenAction | CloseAction, preview: Screen) -> None:
+        """Keep what the button means, then show it."""
+        self._work(update_id).preview = preview
+        expires_at = self.context.now() + timedelta(seconds=BUTTON_SECONDS)
+        button = ButtonRecord(nonce=nonce, chat_id=self._chat_id, action=action, expires_at=expires_at)
+        self.question(Step(update_id, "offer", nonce), addresses.STORE, PutDocument(name=_button(nonce), body=button))
+        self.context.start_timer(f"purge/{nonce}", 2 * BUTTON_SECONDS, _Purge(nonce), new_trace=True)
+
+    @handles(_Purge)
+    def _on_purge(self, purge: _Purge) -> None:
+        self.context.ask(addresses.STORE, TakeDocument(name=_button(purge.nonce)), tag=purge)
+
+    # --- a pressed button -----------------------------------------------------------------------------------------
+    def _take_button(self, update_id: int, press: Press) -> None:
+        name = "take" if press.confirmed else "cancel"
+        step = Step(update_id, name, press.nonce)
+        self.question(step, addresses.STORE, TakeDocument(name=_button(press.nonce)))
+
+    def _on_taken(self, step: Step, value: Any) -> None:
+        button = value if isinstance(value, ButtonRecord) and value.chat_id == self._chat_id else None
+        if button is None:
+            self.show_apart(step.update_id)  # the message may show the outcome of its first use
+            lines = ("This press did nothing. Write the command again.",)
+            self.show(step.update_id, Screen(title="This button was used or has expired.", lines=lines))
+        elif step.name == "cancel":
+            self.show(step.update_id, Screen(title=f"{_what(button.action)}: cancelled, nothing was sent."))
+        elif button.expires_at <= self.context.now():
+            lines = ("Nothing was sent. Write the command again.",)
+            self.show(step.update_id, Screen(title=f"{_what(button.action)}: the button has expired.", lines=lines))
+        else:
+            confirmed = session_record.confirm(
+                self.known,
+                step.update_id,
+                command_id=f"chat-{button.nonce}",
+                action=button.action,
+                at=self.context.now(),
+            )
+            self.change_first(step.update_id, confirmed, lambda: self._on_confirmed(step.update_id))
+
+    def _on_confirmed(self, update_id: int) -> None:
+        pending = self.pending(update_id)
+        if pending is not None:
+            self.proceed(pending)
+
+    def proceed(self, pending: PendingCommand) -> None:
+        """Ask the desk for what was confirmed. The stored ids make a repeat harmless."""
+        update_id, by = pending.update_id, f"chat:{self._chat_id}"
+        work = self._work(update_id)
+        work.attempts += 1
+        match pending.action:
+            case OpenAction(plan=plan):
+                question = OpenTrade(command_id=pending.command_id, plan=plan, by=by)
+                self.question(Step(update_id, "open"), addresses.DESK, question, timeout_seconds=DESK_SECONDS)
+            case CloseAction(trade_ids=trade_ids):
+                work.awaited = {each for each in trade_ids if work.results.get(each, ("unknown",))[0] == "unknown"}
+                for trade_id in trade_ids:
+                    if trade_id in work.awaited:
+                        close = CloseTrades(which=trade_id, by=by)
+                        step = Step(update_id, "close", trade_id)
+                        self.question(step, addresses.DESK, close, timeout_seconds=DESK_SECONDS)
+
+    def _on_close_answer(self, step: Step, result: str, text: str) -> None:
+        work = self._work(step.update_id)
+        work.results[step.about] = (result, text)
+        work.awaited.discard(step.about)
+        pending = self.pending(step.update_id)
+        if work.awaited or pending is None or not isinstance(pending.action, CloseAction):
+            return
+        if any(result == "unknown" for result, _ in work.results.values()) and work.attempts < DESK_ATTEMPTS:
+            self.later(Step(step.update_id, "close"))
+            return
+        names = zip(pending.action.trade_ids, pending.action.labels, strict=True)
+        self.decide(
+            step.update_id, trade_screens.closing([(label, *work.results[trade_id]) for trade_id, label in names])
+        )
+
+    def _on_open_silence(self, step: Step, silence: NotAnswered) -> None:
+        work = self._work(step.update_id)
+        pending = self.pending(step.update_id)
+        if pending is None or pending.action is None:
+            return
+        if silence.reason == "refused":
+            self.decide(step.update_id, trade_screens.refused(_what(pending.action), silence.error))
+        elif work.attempts < DESK_ATTEMPTS:
+            self.later(step)
+        else:
+            self.decide(step.update_id, trade_screens.unknown(_what(pending.action), silence.error))
+
+    def too_late(self, pending: PendingCommand, age: str) -> None:
+        if pending.action is not None:
+            text = f"It was confirmed {age} ago and the daemon stopped meanwhile; it was not sent again so late."
+            self.decide(pending.update_id, trade_screens.unknown(_what(pending.action), text))
+
+    # --- answers and silences ---------------------------------------------------------------------------------------
+    def on_step(self, step: Step, value: Any) -> None:
+        update_id, work = step.update_id, self._work(step.update_id)
+        match step.name:
+            case "health":
+                self.show(update_id, health_screen(value))
+            case "trades" | "register":
+                self._on_trades(update_id, step, value)
+            case "price":
+                self._on_price(update_id, step.about, value)
+            case "preview":
+                nonce = self.context.new_id()
+                preview = trade_screens.preview(value, nonce, BUTTON_SECONDS)
+                self._offer(update_id, nonce, OpenAction(plan=value.plan), preview)
+            case "offer" if work.preview is not None:
+                self.show(update_id, work.preview)
+            case "take" | "cancel":
+                self._on_taken(step, value)
+            case "open":
+                self.decide(update_id, trade_screens.accepted(value))
+            case "close":
+                self._on_close_answer(step, "leaving", "")
+
+    def on_silent_step(self, step: Step, silence: NotAnswered) -> None:
+        update_id, refused = step.update_id, silence.reason == "refused"
+        match step.name:
+            case "price":
+                self._on_price(update_id, step.about, None)
+            case "preview" if refused:
+                self.show(update_id, trade_screens.refused("Open", silence.error))
+            case "open":
+                self._on_open_silence(step, silence)
+            case "close":
+                self._on_close_answer(step, "refused" if refused else "unknown", silence.error)
+            case "take" | "cancel":
+                self.later(step)
+            case _:
+                lines = (silence.error, "Nothing was changed. Try again in a moment.")
+                self.show(update_id, Screen(title="No answer from inside the daemon.", lines=lines))
+
+    def on_step_again(self, step: Step) -> None:
+        pending = self.pending(step.update_id)
+        if pending is None:
+            return
+        if step.name in {"open", "close"}:
+            self.proceed(pending)
+        else:
+            self._take_button(step.update_id, Press(nonce=step.about, confirmed=step.name == "take"))
+
+
+def _button(nonce: str) -> str:
+    return f"button/{nonce}"
+
+
+def _what(action: OpenAction | CloseAction) -> str:
+    if isinstance(action, OpenAction):
+        return f"Open {action.plan.symbol} {action.plan.position_side.value}"
+    return "Close " + ", ".join(action.labels)

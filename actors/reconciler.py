@@ -1,0 +1,249 @@
+"""Reconciler: asks the exchange for the truth of one account and hands it round.
+
+Enters: requests for a reading, the stream's ups and downs, triggers with their distance. Stays out: what a difference
+means (the monitors and the book decide that). There is never more than one reading under way; one that began after a
+request serves everybody who asked meanwhile. A reading that failed says nothing: it is repeated, never taken for empty.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from actors.messages import addresses
+from actors.messages.accounts import (
+    AccountSnapshot,
+    SnapshotQuestion,
+    SnapshotWanted,
+    StrayOrder,
+    TradeSnapshot,
+    TriggerNear,
+)
+from actors.messages.market import PriceQuestion
+from actors.messages.orders import StreamDown, StreamFaulted, StreamUp
+from actors.messages.reports import Misaddressed, ReconcileFailed, ReconcileRecovered
+from actors.rules.reconcile_pace import PaceTerms, seconds_to_next_reading
+from actors.rules.snapshot_parts import TradePart, parts_of
+from runtime import Actor, Answered, Backoff, NotAnswered, handles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcilerTerms:
+    """How an account is read."""
+
+    deadline_seconds: float = 20.0  # for one whole reading
+    overlap_seconds: float = 60.0  # executions may be listed late: each reading begins this long before the last one
+    first_lookback_seconds: float = 3600.0  # of the first reading; a monitor that needs more says so
+    told_after_failures: int = 3
+    remembered_executions: int = 10_000  # handed on lately, so that a closed trade's are not handed on twice
+    pace: PaceTerms = PaceTerms()  # noqa: RUF009 - an immutable value
+    backoff: Backoff = Backoff(base_seconds=1.0, cap_seconds=10.0, first_immediate=False)  # noqa: RUF009 - an immutable value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beat:
+    """Time for the next reading."""
+
+
+class Reconciler(Actor):
+    """One account's readings.
+
+    Args:
+        account: its name.
+        installation: the part of client order ids that marks them as ours.
+        terms: numbers and patience.
+
+    """
+
+    def __init__(self, *, account: str, installation: str, terms: ReconcilerTerms | None = None) -> None:
+        self._account = account
+        self._installation = installation
+        self._terms = terms or ReconcilerTerms()
+        self._stream_up = False
+        self._triggers: dict[str, TriggerNear] = {}  # by trade
+        self._prices: dict[str, Decimal] = {}  # by symbol, only while they are known
+        self._waiting: dict[str, datetime | None] = {}  # who waits for the next reading, and from when it must read
+        self._serving: dict[str, datetime | None] | None = None  # who gets the one under way; None: none is
+        self._read_until: datetime | None = None  # executions up to here have been read
+        self._failures = 0
+        self._failing_since: datetime | None = None
+        self._failure_told = False
+        self._handed_on: OrderedDict[str, None] = OrderedDict()
+
+    def on_start(self) -> None:
+        self._read()
+
+    # --- reasons to read ------------------------------------------------------------------------------------------
+    @handles(SnapshotWanted)
+    def _on_wanted(self, message: SnapshotWanted) -> None:
+        self._waiting[message.path] = _earlier(self._waiting.get(message.path), message.executions_since)
+        self._read_soon()
+
+    @handles(StreamUp)
+    def _on_stream_up(self, _message: StreamUp) -> None:
+        self._stream_up = True
+        self._failures = 0  # whatever kept readings from succeeding, the exchange answers again: no pause
+        self._want_reading()
+
+    @handles(StreamDown)
+    def _on_stream_down(self, _message: StreamDown) -> None:
+        self._stream_up = False
+        self._want_reading()
+
+    @handles(StreamFaulted)
+    def _on_stream_faulted(self, _message: StreamFaulted) -> None:
+        self._want_reading()  # whatever the message said is in the next reading
+
+    @handles(TriggerNear)
+    def _on_trigger_near(self, message: TriggerNear) -> None:
+        if message.stop_price is None and message.target_price is None and message.entry_price is None:
+            self._triggers.pop(message.trade_id, None)
+        else:
+            self._triggers[message.trade_id] = message
+
+    @handles(_Beat)
+    def _on_beat(self, _message: _Beat) -> None:
+        self._read()
+
+    def _want_reading(self) -> None:
+        """Have a reading that begins after now, though nobody waits for a part of it."""
+        self._waiting.setdefault(addresses.position_book(self._account), None)
+        self._read_soon()
+
+    def _read_soon(self) -> None:
+        # After a failure the pause holds: asking more often does not make the exchange answer.
+        if self._serving is None and self._failures == 0:
+            self._read()
+
+    # --- one reading ----------------------------------------------------------------------------------------------
+    def _read(self) -> None:
+        if self._serving is not None:
+            return
+        self.context.cancel_timer("beat")
+        self._serving, self._waiting = self._waiting, {}
+        since = self._executions_since(self._serving)
+        question = SnapshotQuestion(executions_since=since)
+        client = addresses.client(self._account)
+        self.context.ask(client, question, timeout_seconds=self._terms.deadline_seconds, tag="snapshot")
+        if not self._stream_up:
+            for symbol in sorted({trigger.symbol for trigger in self._triggers.values()}):
+                self.context.ask(addresses.PRICES, PriceQuestion(symbol=symbol), timeout_seconds=2.0, tag=symbol)
+
+    def _executions_since(self, askers: dict[str, datetime | None]) -> datetime:
+        known = self._read_until
+        lookback = self._terms.first_lookback_seconds if known is None else self._terms.overlap_seconds
+        usual = (known or self.context.now()) - timedelta(seconds=lookback)
+        return min(usual, *(since for since in askers.values() if since is not None), usual)
+
+    @handles(Answered)
+    def _on_answer(self, message: Answered) -> None:
+        if message.tag == "snapshot":
+            self._on_snapshot(message.value)
+        else:
+            self._prices[str(message.tag)] = message.value.last_price
+
+    @handles(NotAnswered)
+    def _on_no_answer(self, message: NotAnswered) -> None:
+        if message.tag == "snapshot":
+            self._on_failure(message)
+        else:
+            self._prices.pop(str(message.tag), None)
+
+    def _on_snapshot(self, snapshot: AccountSnapshot) -> None:
+        askers, self._serving = self._serving or {}, None
+        self._read_until = snapshot.started_at
+        if self._failure_told:
+            self._failure_told = False
+            recovered = ReconcileRecovered(account=self._account, at=self.context.now())
+            self.context.tell(addresses.HEALTH, recovered)
+        self._failures, self._failing_since = 0, None
+        self._hand_round(snapshot, askers)
+        if self._waiting:
+            self._read()
+        else:
+            self._arm_beat()
+
+    def _on_failure(self, message: NotAnswered) -> None:
+        for path, since in (self._serving or {}).items():
+            self._waiting[path] = _earlier(self._waiting.get(path), since)
+        self._serving = None
+        self._failures += 1
+        self._failing_since = self._failing_since or self.context.now()
+        self.context.log.warning(
+            "reconcile_failed",
+            account=self._account,
+            failures=self._failures,
+            reason=message.reason,
+            error=message.error,
+        )
+        if self._failures >= self._terms.told_after_failures:
+            self._failure_told = True
+            failed = ReconcileFailed(
+                account=self._account, failures=self._failures, text=message.error, since=self._failing_since
+            )
+            self.context.tell(addresses.HEALTH, failed)
+        pause = self._terms.backoff.delay_seconds(self._failures - 1, self.context.random.random())
+        self.context.start_timer("beat", pause, _Beat(), new_trace=True)
+
+    def _arm_beat(self) -> None:
+        pause = seconds_to_next_reading(
+            stream_up=self._stream_up,
+            triggers=self._triggers.values(),
+            prices=self._prices,
+            terms=self._terms.pace,
+        )
+        self.context.start_timer("beat", pause, _Beat(), new_trace=True)
+
+    # --- handing it round -----------------------------------------------------------------------------------------
+    def _hand_round(self, snapshot: AccountSnapshot, askers: dict[str, datetime | None]) -> None:
+        parts = parts_of(snapshot, self._installation)
+        book = addresses.position_book(self._account)
+        unserved = dict.fromkeys(path for path in askers if path != book)
+        for part in parts.trades:
+            monitor = addresses.monitor(self._account, part.symbol, part.trade_id)
+            unserved.pop(monitor, None)
+            if self.context.exists(monitor):
+                self._tell_trade(monitor, snapshot.started_at, part)
+            else:
+                self._tell_positions(part)
+        for path in filter(self.context.exists, unserved):  # nothing of theirs is open: that is news as well
+            self.context.tell(path, TradeSnapshot(started_at=snapshot.started_at, orders=(), executions=()))
+        self.context.tell(book, parts.book)
+        self.context.log.debug(
+            "account_read",
+            account=self._account,
+            orders=len(snapshot.orders),
+            positions=len(snapshot.positions),
+            executions=len(snapshot.executions),
+            asked_by=len(askers),
+        )
+
+    def _tell_trade(self, monitor: str, started_at: datetime, part: TradePart) -> None:
+        for execution in part.executions:
+            self._remember(execution.execution_id)
+        self.context.tell(
+            monitor,
+            TradeSnapshot(started_at=started_at, orders=tuple(part.orders), executions=tuple(part.executions)),
+        )
+
+    def _tell_positions(self, part: TradePart) -> None:
+        positions = addresses.positions(self._account)
+        for execution in part.executions:
+            if execution.execution_id not in self._handed_on:
+                self._remember(execution.execution_id)
+                report = Misaddressed(trade_id=part.trade_id, symbol=part.symbol, report=execution)
+                self.context.tell(positions, report)
+        for order in part.orders:
+            self.context.tell(positions, StrayOrder(account=self._account, order=order, trade_id=part.trade_id))
+
+    def _remember(self, execution_id: str) -> None:
+        self._handed_on[execution_id] = None
+        while len(self._handed_on) > self._terms.remembered_executions:
+            self._handed_on.popitem(last=False)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Give the earlier of two instants, either of which may be missing."""
+    return other if one is None else one if other is None else min(one, other)

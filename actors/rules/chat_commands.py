@@ -1,0 +1,209 @@
+"""What a person may write or press in a chat, and what the daemon takes it for.
+
+Enters: the text of a message, the data of a button. Stays out: doing it, the chat service, trade plans (plan_text).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TypeAlias
+
+from actors.model.screen import Button, Screen
+
+PRESS_PREFIX = "v1"
+DATA_BYTES = 64  # the most a button may carry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskHelp:
+    topic: str = ""  # a command's name, or nothing
+    welcome: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskStatus:
+    number: int | None = None
+    table: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftTrade:
+    words: str  # all after the command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftClose:
+    which: str  # a number, a trade id, "all", or nothing: let the person choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskHealth:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskVersion:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misunderstood:
+    """Nothing that can be done; the lines say what to write instead."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """A Confirm or Cancel button."""
+
+    nonce: str
+    confirmed: bool
+
+
+Command: TypeAlias = AskHelp | AskStatus | DraftTrade | DraftClose | AskHealth | AskVersion | Misunderstood
+
+HELP: dict[str, tuple[str, ...]] = {
+    "status": (
+        "/status: all open trades, each with its stop and how fresh that knowledge is",
+        "/status 3: trade 3 alone",
+        "/status table: one line a trade",
+    ),
+    "trade": (
+        "/trade SYMBOL long|short ...: shows the plan with its quantities and the loss at the stop, then asks",
+        "Two limit entries:",
+        "/trade BTCUSDT long entries 64000,63500 targets 66000,67000,68000,70000 stop 62800 margin 2% leverage 10",
+        "At the market:",
+        "/trade XRPUSDT short entries market targets 2.1,2.0,1.9,1.8 stop 2.35 margin 1% leverage 5",
+        "Nothing is sent before you press Confirm, within 60 s.",
+    ),
+    "close": (
+        "/close 3: leave trade 3 at the market, after a confirmation",
+        "/close all: leave every trade",
+        "/close: choose from the open ones",
+    ),
+    "health": ("/health: what works, what does not, and since when",),
+    "version": ("/version: which Standfast this is",),
+    "help": ("/help: all commands", "/help trade: one command with examples"),
+    "start": ("/start: say hello; alerts without a chat of their own come to the first chat that does",),
+}
+ALIASES = {"fx": "close", "forceexit": "close", "forcesell": "close", "open": "trade", "positions": "status"}
+ACTING = frozenset({"trade", "close"})  # commands that lead to orders
+
+
+def parse(text: str) -> Command:
+    """Understand a message. Never fails: what cannot be understood says what to write instead."""
+    words = text.split()
+    if not words or not words[0].startswith("/"):
+        return Misunderstood(lines=("Commands begin with a slash. /help shows them all.",))
+    name = _name(words[0])
+    rest = words[1:]
+    match ALIASES.get(name, name):
+        case "start":
+            return AskHelp(welcome=True)
+        case "help":
+            return AskHelp(topic=_name(rest[0]) if rest else "")
+        case "status":
+            return _status(rest)
+        case "trade":
+            return DraftTrade(words=" ".join(rest))
+        case "close":
+            return _close(rest)
+        case "health":
+            return AskHealth()
+        case "version":
+            return AskVersion()
+        case unknown:
+            return _unknown(unknown)
+
+
+def acts_on_trades(command: Command) -> bool:
+    """Whether it leads to orders, and so must be fresh."""
+    return isinstance(command, DraftTrade | DraftClose)
+
+
+def _name(word: str) -> str:
+    return word.removeprefix("/").partition("@")[0].lower()
+
+
+def _status(rest: list[str]) -> Command:
+    if not rest:
+        return AskStatus()
+    if rest[0].lower() == "table":
+        return AskStatus(table=True)
+    number = _number(rest[0])
+    if number is None:
+        return Misunderstood(lines=(f"{rest[0]!r} is no trade number.", *HELP["status"]))
+    return AskStatus(number=number)
+
+
+def _close(rest: list[str]) -> Command:
+    if len(rest) > 1:
+        return Misunderstood(lines=("One trade at a time, or all.", *HELP["close"]))
+    return DraftClose(which=rest[0].removeprefix("#") if rest else "")
+
+
+def _number(word: str) -> int | None:
+    digits = word.removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None  # noqa: PLR2004 - no trade number is that long
+
+
+def _unknown(name: str) -> Misunderstood:
+    near = get_close_matches(name, [*HELP, *ALIASES], n=1, cutoff=0.5)
+    meant = (f"Did you mean /{ALIASES.get(near[0], near[0])}?",) if near else ()
+    return Misunderstood(lines=(f"There is no command /{name}.", *meant, "/help shows them all."))
+
+
+# --- buttons ----------------------------------------------------------------------------------------------------
+def parse_press(data: str) -> Press | str | None:
+    """Understand a button's data: a Press, the text of a command it stands for, or None for what is not ours."""
+    version, _, rest = data.partition(":")
+    kind, _, argument = rest.partition(":")
+    if version != PRESS_PREFIX or not argument:
+        return None
+    match kind:
+        case "yes" | "no":
+            return Press(nonce=argument, confirmed=kind == "yes")
+        case "say":
+            return argument
+        case _:
+            return None
+
+
+def confirm_buttons(nonce: str, what: str) -> tuple[tuple[Button, ...], ...]:
+    """Give the two buttons under a preview; one use of either spends the nonce."""
+    return (
+        (
+            Button(label=what, data=f"{PRESS_PREFIX}:yes:{nonce}"),
+            Button(label="Cancel", data=f"{PRESS_PREFIX}:no:{nonce}"),
+        ),
+    )
+
+
+def say_button(label: str, text: str) -> Button:
+    """Give a button that stands for a command. The text fits 60 bytes or so."""
+    return Button(label=label, data=f"{PRESS_PREFIX}:say:{text}")
+
+
+# --- help -------------------------------------------------------------------------------------------------------
+def help_screen(asked: AskHelp) -> Screen:
+    if asked.welcome:
+        return Screen(
+            title="Standfast watches over your positions.",
+            lines=("It tells each step of a trade here, the urgent first.", "", *_overview()),
+        )
+    if asked.topic:
+        name = ALIASES.get(asked.topic, asked.topic)
+        if name not in HELP:
+            return Screen(title="Not understood", lines=_unknown(asked.topic).lines)
+        return Screen(title=f"Help: /{name}", lines=HELP[name])
+    return Screen(title="Commands", lines=_overview())
+
+
+def _overview() -> tuple[str, ...]:
+    return (
+        *(lines[0] for name, lines in HELP.items() if name != "start"),
+        "",
+        "/help trade shows how to open a trade.",
+    )

@@ -1,0 +1,372 @@
+"""Which orders a trade needs next: what should be at the exchange, against what is there or on its way.
+
+The whole wanted set follows from the trade alone, so a restart, a lost order and a plain fill take the same path.
+One change at a time for each order; nothing is asked of an order whose last change is unsettled or in doubt.
+
+Enters: a trade, who asks (epoch, installation) and the time. Stays out: the journal, alerts, sending.
+Sources: design, "A trade" (stops first; ladders shrink before they grow; one exit sequence).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+
+from actors.messages.trading import AmendRequested, CancelRequested, OrderRequested
+from actors.model.money import ZERO, ceil_to
+from actors.model.order import OrderIntent, OrderKind
+from actors.model.position import PositionSide
+from actors.model.trade import Leg, LegState, Phase, Role, Trade
+from actors.rules.client_order_ids import format_client_order_id
+from actors.rules.ladder import RungState, respread
+
+Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested
+
+FIRST_PAUSE_SECONDS = 0.5  # before the first repeat of a refused order
+LONGEST_PAUSE_SECONDS = 30.0
+SMALL_RAISE = Decimal("0.05")
+REDUCED_AWAY = 3  # pauses like a third refusal (2 s), before a rung is put back that the exchange reduced away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Under whose name ids are made, and when."""
+
+    installation: str
+    epoch: int
+    now: datetime
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What has been found necessary so far."""
+
+    trade: Trade
+    asker: Asker
+    requests: list[Request] = field(default_factory=list)
+    wake_after_seconds: float | None = None
+
+    def wake(self, seconds: float) -> None:
+        if self.wake_after_seconds is None or seconds < self.wake_after_seconds:
+            self.wake_after_seconds = seconds
+
+    def paused(self, since: datetime | None, refusals: int) -> bool:
+        """Hold back a repeat of what was refused, ever longer; False once it may go."""
+        if since is None or not refusals:
+            return False
+        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (refusals - 1))
+        left = (since + timedelta(seconds=pause) - self.asker.now).total_seconds()
+        if left <= 0:
+            return False
+        self.wake(left)
+        return True
+
+    def place(
+        self,
+        role: Role,
+        index: int,
+        quantity: Decimal,
+        *,
+        price: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+    ) -> None:
+        trade = self.trade
+        revision = sum(1 for leg in trade.legs if leg.role is role and leg.index == index)
+        letter = f"{role.value}{index}" if role in {Role.ENTRY, Role.TARGET} else role.value
+        client_order_id = format_client_order_id(
+            installation=self.asker.installation,
+            epoch=self.asker.epoch,
+            trade_id=trade.trade_id,
+            role=letter,
+            revision=revision,
+        )
+        entry = role is Role.ENTRY
+        order = OrderIntent(
+            client_order_id=client_order_id,
+            symbol=trade.plan.symbol,
+            order_side=trade.side.entry_side if entry else trade.side.exit_side,
+            kind=OrderKind.MARKET if price is None else OrderKind.LIMIT,
+            quantity=quantity,
+            price=price,
+            trigger_price=trigger_price,
+            # A long's stop fires on a fall, a short's on a rise.
+            trigger_rises=None if trigger_price is None else trade.side is PositionSide.SHORT,
+            reduce_only=not entry,
+            close_on_trigger=role is Role.STOP,
+            position_index=trade.position_index,
+            attached_stop=trade.backstop_price if entry else None,
+        )
+        self.requests.append(
+            OrderRequested(
+                effect_key=f"{client_order_id}/place",
+                role=role,
+                index=index,
+                revision=revision,
+                order=order,
+                requested_at=self.asker.now,
+            )
+        )
+
+    def amend(
+        self,
+        leg: Leg,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+        attached_stop: Decimal | None = None,
+    ) -> None:
+        self.requests.append(
+            AmendRequested(
+                effect_key=f"{leg.client_order_id}/amend/{leg.changes + 1}",
+                client_order_id=leg.client_order_id,
+                quantity=quantity,
+                price=price,
+                trigger_price=trigger_price,
+                attached_stop=attached_stop,
+                requested_at=self.asker.now,
+            )
+        )
+
+    def cancel(self, leg: Leg) -> None:
+        if _settled(leg) and not self.paused(leg.refused_at, leg.refusals):
+            self.requests.append(
+                CancelRequested(
+                    effect_key=f"{leg.client_order_id}/cancel/{leg.changes + 1}",
+                    client_order_id=leg.client_order_id,
+                    requested_at=self.asker.now,
+                )
+            )
+
+
+def next_orders(trade: Trade, asker: Asker) -> tuple[tuple[Request, ...], float | None]:
+    """Give the requests that are due now, most urgent first, and when to ask again at the latest (seconds, or None)."""
+    draft = _Draft(trade, asker)
+    if trade.phase is Phase.CLOSING:
+        _leave(draft)
+    elif trade.phase is not Phase.CLOSED:
+        _keep_stop(draft)
+        _keep_rungs(draft)
+        _keep_entries(draft)
+    return tuple(draft.requests), draft.wake_after_seconds
+
+
+def _settled(leg: Leg) -> bool:
+    """The order may be changed: it is at the exchange, and nothing about it is open."""
+    return leg.state is LegState.LIVE and leg.pending is None and not leg.in_doubt
+
+
+def refused_in_a_row(trade: Trade, role: Role, index: int = 1) -> tuple[int, datetime | None]:
+    """Count the newest placements of this order that the exchange refused, and when the last was."""
+    count, last = 0, None
+    for leg in reversed([leg for leg in trade.legs if leg.role is role and leg.index == index]):
+        if leg.state is not LegState.REJECTED:
+            break
+        count, last = count + 1, last or leg.ended_at
+    return count, last
+
+
+def under_minimum(trade: Trade) -> bool:
+    """What is open is too small for any order of its own: only the backstop can cover it."""
+    return ZERO < trade.open_quantity < trade.instrument.min_quantity
+
+
+# --- the stop ----------------------------------------------------------------------------------------------------
+def _keep_stop(draft: _Draft) -> None:
+    trade = draft.trade
+    quantity = trade.open_quantity
+    if not quantity or under_minimum(trade):
+        return
+    leg = trade.live_leg(Role.STOP)
+    if leg is None:
+        refusals, last = refused_in_a_row(trade, Role.STOP)
+        if not draft.paused(last, refusals):
+            draft.place(Role.STOP, 1, _takeable(trade, refusals), trigger_price=trade.stop_price)
+        return
+    if not _settled(leg) or leg.filled_quantity:  # filling: it has fired and cannot be changed any more
+        return
+    if leg.quantity != quantity:
+        raised = _takeable(trade, 1)
+        quantity = raised if leg.refusals or leg.quantity == raised else quantity
+    if (leg.quantity, leg.trigger_price) != (quantity, trade.stop_price) and not draft.paused(
+        leg.refused_at, leg.refusals
+    ):
+        draft.amend(
+            leg,
+            quantity=quantity if leg.quantity != quantity else None,
+            trigger_price=trade.stop_price if leg.trigger_price != trade.stop_price else None,
+        )
+
+
+def _takeable(trade: Trade, refusals: int) -> Decimal:
+    """Give what an order that leaves has to ask for: what is open, or, once that was refused for its small worth, more.
+
+    The exchange takes an order under its least value only if it closes a whole position, and a slice may be less than
+    that. Reduce-only holds it to the position; what it should sell of a sibling's is booked there.
+    """
+    rules = trade.instrument
+    if not refusals or trade.open_quantity * trade.stop_price >= rules.min_notional_usdt:
+        return trade.open_quantity
+    # At the market the price is not known here: each refusal asks for a twentieth more.
+    least = rules.min_notional_usdt / trade.stop_price * (1 + SMALL_RAISE * (refusals - 1))
+    return max(trade.open_quantity, ceil_to(least, rules.quantity_step))
+
+
+# --- the ladder --------------------------------------------------------------------------------------------------
+def wanted_rungs(trade: Trade) -> tuple[Decimal, ...]:
+    """Give what should still rest at each rung (base units, one figure a rung); they sum to what is open.
+
+    Rungs that are completely filled want nothing; when all are and something is open, the last takes it.
+    """
+    rungs = trade.plan.rungs
+    states = [_rung_state(trade, index, rung.fraction) for index, rung in enumerate(rungs, start=1)]
+    if all(state.complete for state in states):
+        states[-1] = RungState(fraction=states[-1].fraction, filled=ZERO, wanted=trade.open_quantity, complete=False)
+    return respread(trade.open_quantity, states, trade.instrument, tuple(rung.price for rung in rungs))
+
+
+def _rung_state(trade: Trade, index: int, fraction: Decimal) -> RungState:
+    legs = [leg for leg in trade.legs if leg.role is Role.TARGET and leg.index == index]
+    live = next((leg for leg in legs if leg.live), None)
+    return RungState(
+        fraction=fraction,
+        filled=sum((leg.filled_quantity for leg in legs), ZERO),
+        wanted=ZERO if live is None else _asked_quantity(live) - live.filled_quantity,
+        complete=live is None and any(leg.state is LegState.FILLED for leg in legs),
+    )
+
+
+def _asked_quantity(leg: Leg) -> Decimal:
+    if leg.pending is not None and leg.pending.quantity is not None:
+        return leg.pending.quantity
+    return leg.quantity
+
+
+def _keep_rungs(draft: _Draft) -> None:
+    trade = draft.trade
+    if not trade.open_quantity or under_minimum(trade):
+        return
+    wanted = wanted_rungs(trade)
+    # Counted at the larger of what is there and what is asked for, so that no order of events over-sells.
+    room = trade.open_quantity - sum((leg.exposed_quantity for leg in trade.of(Role.TARGET)), ZERO)
+    for index, remaining in enumerate(wanted, start=1):
+        leg = trade.live_leg(Role.TARGET, index)
+        if leg is not None and _settled(leg):
+            _shrink(draft, leg, remaining, trade.plan.rungs[index - 1].price)
+    for index, remaining in enumerate(wanted, start=1):
+        leg = trade.live_leg(Role.TARGET, index)
+        if leg is None:
+            refusals, last = refused_in_a_row(trade, Role.TARGET, index)
+            held_back = draft.paused(last, refusals) or draft.paused(_reduced_away_at(trade, index), REDUCED_AWAY)
+            if ZERO < remaining <= room and not held_back:
+                draft.place(Role.TARGET, index, remaining, price=trade.plan.rungs[index - 1].price)
+                room -= remaining
+            continue
+        growth = remaining - (leg.quantity - leg.filled_quantity)
+        if _settled(leg) and ZERO < growth <= room and not draft.paused(leg.refused_at, leg.refusals):
+            draft.amend(leg, quantity=leg.quantity + growth)
+            room -= growth
+
+
+def _reduced_away_at(trade: Trade, index: int) -> datetime | None:
+    """When the exchange took this rung away because the position had shrunk: word of the shrinking is on its way."""
+    last = trade.latest(Role.TARGET, index)
+    return last.ended_at if last is not None and last.reduced_away else None
+
+
+def _shrink(draft: _Draft, leg: Leg, remaining: Decimal, price: Decimal) -> None:
+    if not remaining:
+        draft.cancel(leg)
+        return
+    quantity = leg.filled_quantity + remaining
+    moved = leg.price != price
+    if (quantity < leg.quantity or (moved and quantity == leg.quantity)) and not draft.paused(
+        leg.refused_at, leg.refusals
+    ):
+        draft.amend(leg, quantity=quantity if quantity < leg.quantity else None, price=price if moved else None)
+
+
+# --- the entries -------------------------------------------------------------------------------------------------
+def _keep_entries(draft: _Draft) -> None:
+    trade = draft.trade
+    over = trade.first_target_hit and trade.plan.cancel_entries_on_first_target
+    for index, entry in enumerate(trade.sized.entries, start=1):
+        leg = trade.latest(Role.ENTRY, index)
+        if leg is None:
+            if not over:
+                draft.place(Role.ENTRY, index, entry.quantity, price=entry.price)
+        elif leg.live:
+            _keep_entry(draft, leg, over=over)
+        elif not over and to_be_rebuilt(trade, leg):
+            left = entry.quantity - sum(
+                (each.filled_quantity for each in trade.of(Role.ENTRY) if each.index == index), ZERO
+            )
+            if left >= trade.instrument.min_quantity:
+                draft.place(Role.ENTRY, index, left, price=entry.price)
+
+
+def _keep_entry(draft: _Draft, leg: Leg, *, over: bool) -> None:
+    if over:
+        draft.cancel(leg)
+        return
+    moved = leg.attached_stop != draft.trade.backstop_price
+    if moved and _settled(leg) and not draft.paused(leg.refused_at, leg.refusals):
+        draft.amend(leg, attached_stop=draft.trade.backstop_price)
+
+
+def to_be_rebuilt(trade: Trade, leg: Leg) -> bool:
+    """A limit entry that the exchange, or somebody else, cancelled: rebuilt a few times, then let go."""
+    return (
+        leg.state is LegState.CANCELLED
+        and not leg.cancelled_by_us
+        and leg.intent.kind is OrderKind.LIMIT
+        and leg.revision < trade.parameters.entry_rebuilds
+    )
+
+
+# --- leaving -----------------------------------------------------------------------------------------------------
+def _leave(draft: _Draft) -> None:
+    """Cancel entries and rungs, close what is open, cancel the stop once nothing is."""
+    trade = draft.trade
+    for leg in trade.of(Role.ENTRY, Role.TARGET):
+        if leg.live:
+            draft.cancel(leg)
+    stop = trade.live_leg(Role.STOP)
+    if trade.open_quantity:
+        rungs_rest = any(leg.live for leg in trade.of(Role.TARGET))
+        firing = stop is not None and stop.filled_quantity > 0
+        if not rungs_rest and not firing and trade.live_leg(Role.EXIT) is None:
+            _exit(draft, stop)
+    elif stop is not None:
+        draft.cancel(stop)
+
+
+def _exit(draft: _Draft, stop: Leg | None) -> None:
+    trade = draft.trade
+    refusals, last = refused_in_a_row(trade, Role.EXIT)
+    previous = trade.latest(Role.EXIT)
+    if refusals and stop is None and not under_minimum(trade):
+        _keep_stop(draft)  # it could not be closed at once: cover it while trying
+    if draft.paused(last, refusals) or _too_soon(draft, previous):
+        return
+    draft.place(Role.EXIT, 1, min(_takeable(trade, refusals), trade.instrument.max_market_quantity))
+
+
+def _too_soon(draft: _Draft, previous: Leg | None) -> bool:
+    """Market closes that end short of the whole follow one another at a pace, not in a burst."""
+    if previous is None or previous.state is LegState.FILLED or previous.ended_at is None:
+        return False
+    pace = draft.trade.parameters.exit_pace_seconds
+    left = (previous.ended_at + timedelta(seconds=pace) - draft.asker.now).total_seconds()
+    if left <= 0:
+        return False
+    draft.wake(min(left, pace))
+    return True
+
+
+def doubtful_legs(trade: Trade) -> Iterator[Leg]:
+    """Give the legs whose end must be read at the exchange before anything is done about them."""
+    return (leg for leg in trade.legs if leg.live and leg.in_doubt)

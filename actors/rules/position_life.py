@@ -1,0 +1,412 @@
+"""A trade's life: how each fact of its journal changes it. Start reading here.
+
+    BUILDING ──entries ended──▶ MONITORING ──a rung filled──▶ PROFIT_TAKING
+        └──────────────┴──────────────┴───────exit started──────▶ CLOSING ──verified flat──▶ CLOSED
+    CLOSED ──a late fill──▶ CLOSING
+
+Enters: a trade and one fact. Stays out: decisions (rules.decision), clocks, ids, effects. `evolve` is total and
+deterministic: a fact that no longer matters leaves the trade as it is, so any journal prefix folds to a trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
+from actors.messages.orders import EffectSettled, ExecutionReported, OrderReported, Settlement
+from actors.messages.trading import (
+    AmendRequested,
+    CancelRequested,
+    ExcessPassedOn,
+    ExecutionsRead,
+    ExitStarted,
+    OrderAbsent,
+    OrderRequested,
+    StopPriceMoved,
+    TradeClosed,
+    TradeOpened,
+)
+from actors.model.order import ObservedOrder, OrderState
+from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, Trade
+
+# A reading that began this long after an order's end, and still lists it as open, is believed over the end.
+RESURRECTION_SECONDS = 5.0
+
+_LEG_STATE = {
+    OrderState.UNTRIGGERED: LegState.LIVE,
+    OrderState.WORKING: LegState.LIVE,
+    OrderState.FILLED: LegState.FILLED,
+    OrderState.CANCELLED: LegState.CANCELLED,
+    OrderState.REJECTED: LegState.REJECTED,
+}
+
+
+def opened(fact: TradeOpened) -> Trade:
+    """Begin a trade from its first fact."""
+    return Trade(
+        trade_id=fact.trade_id,
+        number=fact.number,
+        label=fact.label,
+        sized=fact.sized,
+        instrument=fact.instrument,
+        fees=fact.fees,
+        position_index=fact.position_index,
+        parameters=fact.parameters,
+        stop_price=fact.sized.plan.stop_price,
+        backstop_price=fact.backstop_price,
+        opened_at=fact.opened_at,
+    )
+
+
+def fold(facts: Iterable[Any]) -> Trade:
+    """Rebuild a trade from its journal, oldest fact first. TypeError when it does not begin with TradeOpened."""
+    journal = iter(facts)
+    first = next(journal, None)
+    if not isinstance(first, TradeOpened):
+        raise TypeError(f"a trade's journal begins with TradeOpened, not {type(first).__name__}")
+    trade = opened(first)
+    for fact in journal:
+        trade = evolve(trade, fact)
+    return trade
+
+
+def evolve(trade: Trade, fact: Any) -> Trade:
+    """Apply one fact. TypeError for a fact that does not belong in a trade's journal."""
+    try:
+        apply = _APPLY[type(fact)]
+    except KeyError:
+        raise TypeError(f"{type(fact).__name__} is not a fact of a trade's journal") from None
+    changed = apply(trade, fact)
+    return replace(changed, phase=_phase(changed))
+
+
+def _phase(trade: Trade) -> Phase:
+    if trade.closed_at is not None:
+        return Phase.CLOSED
+    if trade.exit_reason is not None:
+        return Phase.CLOSING
+    if trade.first_target_hit:
+        return Phase.PROFIT_TAKING
+    entries = [trade.latest(Role.ENTRY, index) for index in range(1, len(trade.sized.entries) + 1)]
+    if all(leg is not None and leg.state.terminal for leg in entries):
+        return Phase.MONITORING
+    return Phase.BUILDING
+
+
+# --- intents -----------------------------------------------------------------------------------------------------
+def _order_requested(trade: Trade, fact: OrderRequested) -> Trade:
+    order = fact.order
+    return trade.with_leg(
+        Leg(
+            intent=order,
+            role=fact.role,
+            index=fact.index,
+            revision=fact.revision,
+            place_key=fact.effect_key,
+            state=LegState.REQUESTED,
+            quantity=order.quantity,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            attached_stop=order.attached_stop,
+            requested_at=fact.requested_at,
+        )
+    )
+
+
+def _amend_requested(trade: Trade, fact: AmendRequested) -> Trade:
+    pending = PendingChange(
+        effect_key=fact.effect_key,
+        quantity=fact.quantity,
+        price=fact.price,
+        trigger_price=fact.trigger_price,
+        attached_stop=fact.attached_stop,
+    )
+    return _with_pending(trade, fact.client_order_id, pending)
+
+
+def _cancel_requested(trade: Trade, fact: CancelRequested) -> Trade:
+    return _with_pending(trade, fact.client_order_id, PendingChange(effect_key=fact.effect_key, cancels=True))
+
+
+def _with_pending(trade: Trade, client_order_id: str, pending: PendingChange) -> Trade:
+    leg = trade.leg(client_order_id)
+    if leg is None:
+        return trade
+    return trade.with_leg(replace(leg, pending=pending, changes=leg.changes + 1))
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------------
+def _effect_settled(trade: Trade, fact: EffectSettled) -> Trade:
+    for leg in trade.legs:
+        if leg.place_key == fact.effect_key:
+            return _settled_place(trade, leg, fact)
+        if leg.pending is not None and leg.pending.effect_key == fact.effect_key:
+            return _settled_change(trade, leg, leg.pending, fact)
+    return trade
+
+
+def _settled_place(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
+    if leg.state is not LegState.REQUESTED:
+        return trade  # the exchange's own report came first
+    if fact.settlement is Settlement.DONE:
+        leg = replace(leg, state=LegState.LIVE)
+    else:
+        leg = replace(leg, state=LegState.REJECTED, code=fact.code, text=fact.text, ended_at=fact.settled_at)
+        trade = _heed_trigger(trade, leg, fact)
+    return _observed(trade, leg, fact.observed)
+
+
+def _settled_change(trade: Trade, leg: Leg, pending: PendingChange, fact: EffectSettled) -> Trade:
+    leg = replace(leg, pending=None)
+    if leg.state.terminal:
+        return trade.with_leg(leg)
+    if fact.settlement is Settlement.DONE:
+        leg = _done(leg, pending, fact)
+    elif fact.settlement is Settlement.GONE:
+        leg = replace(leg, in_doubt=True)
+    else:
+        leg = replace(
+            leg,
+            in_doubt=True,
+            refusals=leg.refusals + 1,
+            refused_at=fact.settled_at,
+            code=fact.code,
+            text=fact.text,
+        )
+        trade = _heed_trigger(trade, leg, fact)
+    return _observed(trade, leg, fact.observed)
+
+
+def _done(leg: Leg, pending: PendingChange, fact: EffectSettled) -> Leg:
+    leg = replace(leg, refusals=0, refused_at=None)
+    if pending.cancels:
+        # An acknowledged cancel may still have lost against a fill: executions go on counting, reports refine.
+        return _end(replace(leg, cancelled_by_us=True), LegState.CANCELLED, fact.settled_at)
+    leg = replace(
+        leg,
+        quantity=leg.quantity if pending.quantity is None else pending.quantity,
+        price=leg.price if pending.price is None else pending.price,
+        trigger_price=leg.trigger_price if pending.trigger_price is None else pending.trigger_price,
+        attached_stop=leg.attached_stop if pending.attached_stop is None else pending.attached_stop,
+    )
+    return _filled_up(leg, fact.settled_at)
+
+
+def _heed_trigger(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
+    passed = leg.role is Role.STOP and fact.settlement is Settlement.TRIGGER_PASSED
+    return replace(trade, trigger_passed=True) if passed else trade
+
+
+def _observed(trade: Trade, leg: Leg, order: ObservedOrder | None) -> Trade:
+    trade = trade.with_leg(leg)
+    return trade if order is None else _report(trade, leg, order)
+
+
+# --- the exchange's word ----------------------------------------------------------------------------------------
+def _execution_reported(trade: Trade, fact: ExecutionReported) -> Trade:
+    leg = trade.leg(fact.client_order_id or "")
+    if leg is None or fact.execution_id in trade.executions:
+        return trade
+    leg = replace(
+        leg,
+        state=LegState.LIVE if leg.state is LegState.REQUESTED else leg.state,
+        confirmed=True,
+        executed_quantity=leg.executed_quantity + fact.quantity,
+        executed_value_usdt=leg.executed_value_usdt + fact.quantity * fact.price,
+        executed_fee_usdt=leg.executed_fee_usdt + fact.fee_usdt,
+    )
+    trade = replace(trade, executions=trade.executions | {fact.execution_id})
+    latest = max(filter(None, (trade.last_fill_at, fact.executed_at)))
+    changed = trade.with_leg(_filled_up(leg, fact.executed_at))
+    return _after_fill(trade, replace(changed, last_fill_at=latest, confirmed_at=latest))
+
+
+def _order_reported(trade: Trade, fact: OrderReported) -> Trade:
+    leg = trade.leg(fact.order.client_order_id or "")
+    if leg is None:
+        return trade
+    if leg.state.terminal and not fact.order.state.terminal:
+        if not _outlives_its_end(leg, fact):
+            return trade  # an older word than the one we have
+        leg = replace(leg, state=LegState.LIVE, ended_at=None, cancelled_by_us=False)
+    changed = _report(trade, leg, fact.order)
+    at = fact.read_at or fact.order.updated_at
+    if at is not None and (changed.confirmed_at is None or at > changed.confirmed_at):
+        changed = replace(changed, confirmed_at=at)
+    return changed
+
+
+def _outlives_its_end(leg: Leg, fact: OrderReported) -> bool:
+    if fact.read_at is None or leg.ended_at is None or leg.state is LegState.FILLED:
+        return False
+    return fact.read_at > leg.ended_at + timedelta(seconds=RESURRECTION_SECONDS)
+
+
+def _report(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
+    if order.filled_quantity < leg.filled_quantity and not order.state.terminal:
+        return trade.with_leg(replace(leg, in_doubt=False))  # from before a fill already seen: never undoes it
+    older = leg.reported_at is not None and order.updated_at is not None and order.updated_at < leg.reported_at
+    more = order.filled_quantity > leg.reported_quantity
+    leg = replace(
+        leg,
+        in_doubt=False,
+        confirmed=True,
+        reported_quantity=max(leg.reported_quantity, order.filled_quantity),
+        reported_average=order.average_price if more else leg.reported_average,
+        reported_fee_usdt=order.fee_usdt if more else leg.reported_fee_usdt,
+        reported_at=leg.reported_at if older else order.updated_at or leg.reported_at,
+    )
+    if leg.pending is None and not older:
+        leg = replace(
+            leg,
+            quantity=order.quantity,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            attached_stop=order.attached_stop or leg.attached_stop,  # the exchange may leave it unsaid
+        )
+    state = _LEG_STATE[order.state]
+    if state.terminal:
+        # "Cancelled" after a race with the last fill is a fill all the same.
+        state = LegState.FILLED if leg.filled_quantity >= leg.quantity else state
+        ended = replace(leg, text=order.reason or leg.text, reduced_away=order.reduced_away)
+        leg = _end(ended, state, order.updated_at)
+    elif leg.state is LegState.REQUESTED:
+        leg = replace(leg, state=LegState.LIVE)
+    changed = trade.with_leg(leg)
+    if more and order.updated_at is not None:
+        latest = max(filter(None, (trade.last_fill_at, order.updated_at)))
+        changed = replace(changed, last_fill_at=latest)
+    return _after_fill(trade, changed)
+
+
+def _order_absent(trade: Trade, fact: OrderAbsent) -> Trade:
+    leg = trade.leg(fact.client_order_id)
+    if leg is None or leg.state.terminal:
+        return trade
+    return trade.with_leg(_end(replace(leg, in_doubt=False, text="listed nowhere"), LegState.CANCELLED, fact.read_at))
+
+
+def _end(leg: Leg, state: LegState, at: Any) -> Leg:
+    if leg.filled_quantity >= leg.quantity:
+        state = LegState.FILLED
+    return replace(leg, state=state, pending=None, in_doubt=False, ended_at=leg.ended_at or at)
+
+
+def _filled_up(leg: Leg, at: Any) -> Leg:
+    """Close a leg whose fills reach its quantity, unless a change of that quantity is still on its way."""
+    growing = leg.pending is not None and leg.pending.quantity is not None and leg.pending.quantity > leg.quantity
+    if leg.filled_quantity < leg.quantity or growing:
+        return leg
+    return _end(leg, LegState.FILLED, at)
+
+
+def _after_fill(before: Trade, after: Trade) -> Trade:
+    """Keep what follows from a changed open size: who bears the funding, whether a rung was reached, doubt."""
+    opened_before, opened_now = before.open_quantity, after.open_quantity
+    if opened_now == opened_before and after.exited_quantity == before.exited_quantity:
+        return replace(after, first_target_hit=after.first_target_hit or _rung_reached(after))
+    borne = after.funding_since_entry_usdt
+    if opened_before and opened_now < opened_before:
+        borne = borne * opened_now / opened_before
+    return replace(
+        after,
+        funding_since_entry_usdt=borne,
+        first_target_hit=after.first_target_hit or _rung_reached(after),
+        verified=False,
+    )
+
+
+def _rung_reached(trade: Trade) -> bool:
+    return any(leg.state is LegState.FILLED for leg in trade.of(Role.TARGET))
+
+
+# --- the account's word -----------------------------------------------------------------------------------------
+def _reduction_booked(trade: Trade, fact: ReductionBooked) -> Trade:
+    if fact.execution_id in trade.executions:
+        return trade
+    reduction = Reduction(
+        execution_id=fact.execution_id,
+        quantity=fact.quantity,
+        price=fact.price,
+        fee_usdt=fact.fee_usdt,
+        cause=fact.cause,
+    )
+    latest = max(filter(None, (trade.last_fill_at, fact.executed_at)))
+    changed = replace(
+        trade,
+        reductions=(*trade.reductions, reduction),
+        executions=trade.executions | {fact.execution_id},
+        last_fill_at=latest,
+    )
+    return _after_fill(trade, changed)
+
+
+def _excess_passed_on(trade: Trade, fact: ExcessPassedOn) -> Trade:
+    passed = Reduction(
+        execution_id=fact.execution_id,
+        quantity=-fact.quantity,
+        price=fact.price,
+        fee_usdt=-fact.fee_usdt,
+        cause="excess_passed_on",
+    )
+    return replace(trade, reductions=(*trade.reductions, passed))
+
+
+def _executions_read(trade: Trade, fact: ExecutionsRead) -> Trade:
+    return replace(trade, executions_read_at=fact.read_at)
+
+
+def _funding_booked(trade: Trade, fact: FundingBooked) -> Trade:
+    if fact.execution_id in trade.executions:
+        return trade
+    return replace(
+        trade,
+        executions=trade.executions | {fact.execution_id},
+        funding_usdt=trade.funding_usdt + fact.paid_usdt,
+        funding_since_entry_usdt=trade.funding_since_entry_usdt + fact.paid_usdt,
+    )
+
+
+def _backstop_moved(trade: Trade, fact: BackstopMoved) -> Trade:
+    return replace(trade, backstop_price=fact.stop_price)
+
+
+def _position_verified(trade: Trade, fact: PositionVerified) -> Trade:
+    newer = trade.last_fill_at is None or fact.first_read_at > trade.last_fill_at
+    return replace(trade, verified=True) if newer else trade
+
+
+# --- its own turns ----------------------------------------------------------------------------------------------
+def _stop_price_moved(trade: Trade, fact: StopPriceMoved) -> Trade:
+    return replace(trade, stop_price=fact.stop_price, moved_to_breakeven=True, stop_reasoning=fact.lines)
+
+
+def _exit_started(trade: Trade, fact: ExitStarted) -> Trade:
+    return replace(trade, exit_reason=fact.reason.value, closed_at=None, verified=False)
+
+
+def _trade_closed(trade: Trade, fact: TradeClosed) -> Trade:
+    return replace(trade, closed_at=fact.closed_at)
+
+
+_APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
+    OrderRequested: _order_requested,
+    AmendRequested: _amend_requested,
+    CancelRequested: _cancel_requested,
+    EffectSettled: _effect_settled,
+    ExecutionReported: _execution_reported,
+    OrderReported: _order_reported,
+    OrderAbsent: _order_absent,
+    ReductionBooked: _reduction_booked,
+    ExecutionsRead: _executions_read,
+    ExcessPassedOn: _excess_passed_on,
+    FundingBooked: _funding_booked,
+    BackstopMoved: _backstop_moved,
+    PositionVerified: _position_verified,
+    StopPriceMoved: _stop_price_moved,
+    ExitStarted: _exit_started,
+    TradeClosed: _trade_closed,
+}

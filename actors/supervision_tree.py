@@ -1,0 +1,190 @@
+"""The tree as data: who owns whom, in which order, under which strategy, and why.
+
+standfast            only store and accounts escalate to the root; past its limit the daemon ends and comes back
+├── store            first: everything else recovers from it
+├── alerts           dispatcher · courier (owns the chat service)
+├── market           prices
+├── accounts
+│   └── main …       rest-for-one: a dead client makes what was built on it doubtful
+│       ├── client   + lanes
+│       ├── private_stream
+│       ├── reconciler
+│       ├── position_book
+│       └── positions   one-for-one: a monitor cannot touch a sibling
+├── desk
+├── chats            one session per allowed chat
+└── health
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from actors.account_client import AccountClient, ClientTerms
+from actors.alert_dispatcher import AlertDispatcher
+from actors.chat_courier import ChatCourier, ChatLine
+from actors.guardian import Guardian
+from actors.lane import Lane
+from actors.messages import addresses
+from actors.model.trade import BackstopSettings, TradeParameters
+from actors.port_slot import PortSlot
+from actors.ports import ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
+from actors.position_book import PositionBook
+from actors.position_monitor import PositionMonitor, RunIdentity
+from actors.positions_room import PositionsRoom
+from actors.price_watcher import PriceWatcher, coalesce_key
+from actors.private_stream import PrivateStream
+from actors.reconciler import Reconciler, ReconcilerTerms
+from actors.rules.alerting import AlertingPolicy
+from actors.store import Store
+from actors.trade_desk import TradeDesk
+from runtime import (
+    REST_FOR_ONE,
+    TRANSIENT,
+    ChildSpec,
+    Coalesce,
+    Intensity,
+    MailboxSpec,
+    OnExhausted,
+    Parking,
+    Spec,
+    SupervisorSpec,
+)
+from runtime.circuit_breaker import CircuitBreaker
+
+MONITOR_INTENSITY = Intensity(max_restarts=5, within_seconds=60.0)
+MONITOR_HANDLER_SECONDS = 10.0  # pure rules take milliseconds: one that takes this long hangs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything the tree needs of the outside, made by whoever puts the daemon together."""
+
+    identity: RunIdentity
+    accounts: tuple[str, ...]
+    open_store: Callable[[], StorePort]
+    open_exchange: Callable[[str], ExchangePort]  # by account; one for each lane
+    open_private_stream: Callable[[str], PrivateStreamPort]
+    open_market_stream: Callable[[], MarketStreamPort]
+    open_chat: Callable[[], ChatPort]
+    fence: FencePort
+    enqueue: Callable[[str, object], None]  # put a message into an actor's mailbox from any thread, at once
+    hand_over: Callable[[str, object], None] | None = None  # ask an actor to record it, and wait; None: as enqueue
+    default_chat_id: int | None = None
+    chats: ChildSpec | None = None  # the room of chats and health are specs of their own authors
+    health: ChildSpec | None = None
+    parameters: TradeParameters = TradeParameters()  # noqa: RUF009 - an immutable value
+    backstop: BackstopSettings = BackstopSettings()  # noqa: RUF009 - an immutable value
+    client: ClientTerms = ClientTerms()  # noqa: RUF009 - an immutable value
+    reconciler: ReconcilerTerms = ReconcilerTerms()  # noqa: RUF009 - an immutable value
+    monitor_intensity: Intensity = MONITOR_INTENSITY
+    park_retry_seconds: float = 300.0
+    alerting: AlertingPolicy = AlertingPolicy()  # noqa: RUF009 - an immutable value
+    breaker: CircuitBreaker = CircuitBreaker()  # noqa: RUF009 - an immutable value
+
+
+def daemon_tree(world: World) -> tuple[Spec, ...]:
+    """Give the root's children in their starting order."""
+    rooms: list[Spec] = [_store(world), _alerts(world), _market(world), _accounts(world), _desk(world)]
+    rooms += [room for room in (world.chats, world.health) if room is not None]
+    return tuple(rooms)
+
+
+def _store(world: World) -> Spec:
+    return ChildSpec(
+        "store",
+        partial(Store, open_port=world.open_store),
+        dispatcher="thread",
+        mailbox=MailboxSpec(capacity=100_000),  # an append turned away would be a fact lost
+        intensity=Intensity(max_restarts=3, within_seconds=300.0),
+        on_exhausted=OnExhausted.ESCALATE,
+        stop_timeout_seconds=10.0,
+        quarantines=False,  # it crashes over the disk, not over what is to be written
+    )
+
+
+def _alerts(world: World) -> Spec:
+    dispatcher = partial(
+        AlertDispatcher, default_chat_id=world.default_chat_id, policy=world.alerting, breaker=world.breaker
+    )
+    line = ChatLine(world.open_chat, world.enqueue, world.hand_over)
+    return SupervisorSpec(
+        "alerts",
+        on_exhausted=OnExhausted.PARK,
+        children=(
+            ChildSpec("courier", partial(ChatCourier, line), dispatcher="thread"),
+            ChildSpec("dispatcher", dispatcher, mailbox=MailboxSpec(capacity=100_000)),
+        ),
+    )
+
+
+def _market(world: World) -> Spec:
+    slot = PortSlot(world.open_market_stream)
+    watcher = partial(
+        PriceWatcher,
+        slot=slot,
+        enqueue=partial(world.enqueue, addresses.PRICES),
+        rest_client=addresses.client(world.accounts[0]),
+    )
+    prices = ChildSpec("prices", watcher, mailbox=MailboxSpec(capacity=4096, overflow=Coalesce(key=coalesce_key)))
+    return SupervisorSpec("market", on_exhausted=OnExhausted.PARK, children=(prices,))
+
+
+def _accounts(world: World) -> Spec:
+    return SupervisorSpec("accounts", children=tuple(_account(world, name) for name in world.accounts))
+
+
+def _account(world: World, name: str) -> Spec:
+    slot = PortSlot(partial(world.open_private_stream, name))
+    lane = partial(Lane, port_factory=partial(world.open_exchange, name), fence=world.fence)
+    client = partial(AccountClient, account=name, lane_factory=lane, terms=world.client)
+    stream = partial(
+        PrivateStream,
+        account=name,
+        installation=world.identity.installation,
+        slot=slot,
+        enqueue=partial(world.enqueue, addresses.private_stream(name)),
+    )
+    reconciler = partial(Reconciler, account=name, installation=world.identity.installation, terms=world.reconciler)
+    book = partial(PositionBook, account=name, settings=world.backstop, epoch=world.identity.epoch)
+    positions = partial(PositionsRoom, account=name, monitor_spec=partial(monitor_spec, world, name))
+    wide = MailboxSpec(capacity=100_000)  # a report turned away would have to be read again
+    return SupervisorSpec(
+        name,
+        strategy=REST_FOR_ONE,
+        children=(
+            ChildSpec("client", client, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            ChildSpec("private_stream", stream, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            ChildSpec("reconciler", reconciler, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            ChildSpec("position_book", book, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            ChildSpec("positions", positions, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+        ),
+    )
+
+
+def monitor_spec(world: World, account: str, symbol: str, trade_id: str) -> ChildSpec:
+    """Describe one trade's monitor: it ends with its trade, and is parked under a guardian when it keeps crashing."""
+    return ChildSpec(
+        addresses.monitor_name(symbol, trade_id),
+        partial(PositionMonitor, account=account, symbol=symbol, trade_id=trade_id, identity=world.identity),
+        restart=TRANSIENT,
+        intensity=world.monitor_intensity,
+        on_exhausted=OnExhausted.PARK,
+        parking=Parking(
+            stand_in=partial(Guardian, account=account, trade_id=trade_id), retry_seconds=world.park_retry_seconds
+        ),
+        handler_deadline_seconds=MONITOR_HANDLER_SECONDS,
+    )
+
+
+def _desk(world: World) -> Spec:
+    desk = partial(
+        TradeDesk,
+        accounts=world.accounts,
+        parameters=world.parameters,
+        backstop=world.backstop,
+        salt=world.identity.installation,
+    )
+    return ChildSpec("desk", desk)

@@ -1,0 +1,315 @@
+"""The daemon put together: store, accounts, chat and the tree on real threads. `run` and `demo` both live on it.
+
+Enters: a description of the outside. Stays out: arguments, settings files, printing, the run lock (the caller's).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+
+from actors.account_client import ClientTerms
+from actors.chat_room import ChatRoom
+from actors.errors import AccessDenied, OutsideError
+from actors.health_checker import HealthChecker, concerns_health
+from actors.messages import addresses
+from actors.messages.accounts import BookQuestion
+from actors.messages.alert_records import AlertsQuestion
+from actors.messages.alerts import RaiseAlert
+from actors.messages.health import HostReading
+from actors.messages.storing import Append, PromisedEffect, RegisterQuestion
+from actors.model.account import KeyRights
+from actors.model.alert import Alert, Severity
+from actors.model.trade import BackstopSettings, TradeParameters
+from actors.operator_session import OperatorSession
+from actors.ports import ChatPort, FencePort
+from actors.position_monitor import RunIdentity
+from actors.reconciler import ReconcilerTerms
+from actors.rules.alerting import AlertingPolicy
+from actors.rules.plan_text import parse_plan
+from actors.settings import AlertSettings
+from actors.supervision_tree import World, daemon_tree
+from adapters.assembly.runtime_log import log_runtime_event
+from adapters.assembly.state_binding import DOCUMENT as BINDING
+from adapters.assembly.state_binding import StateBinding, contradiction, joined
+from adapters.bybit.access import BybitAccess
+from adapters.bybit.connections import open_exchange, open_market_stream, open_private_stream
+from adapters.bybit.rate_limit import RateBudget
+from adapters.sqlite.integrity import LIBRARY_VERSION
+from adapters.sqlite.opening import open_store
+from adapters.sqlite.runs import Run
+from runtime import (
+    ActorDead,
+    ActorSystem,
+    AskFailed,
+    AskTimeout,
+    ChildSpec,
+    Intensity,
+    MailboxSpec,
+    PooledDispatcher,
+    Refused,
+    RuntimeEvent,
+    StopReport,
+    SystemClock,
+    ThreadedDispatcher,
+    tune_interpreter,
+)
+from runtime.circuit_breaker import CircuitBreaker
+
+HAND_OVER_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What a daemon is put together from."""
+
+    state: Path  # an existing folder, held by the run lock
+    accounts: Mapping[str, BybitAccess]  # the first is where prices are read when the public stream is silent
+    open_chat: Callable[[], ChatPort]
+    fence: FencePort
+    version: str
+    default_chat_id: int | None = None
+    parameters: TradeParameters = field(default_factory=TradeParameters)
+    backstop: BackstopSettings = field(default_factory=BackstopSettings)
+    client: ClientTerms = field(default_factory=ClientTerms)
+    reconciler: ReconcilerTerms = field(default_factory=ReconcilerTerms)
+    read_plan: Callable[..., Any] = parse_plan
+    beat: Callable[[], None] = lambda: None  # told on every healthy beat; the service manager's watchdog
+    monitor_intensity: Intensity = field(default_factory=lambda: Intensity(max_restarts=5, within_seconds=60.0))
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    observers: tuple[Callable[[RuntimeEvent], None], ...] = ()
+    on_escalation: Callable[[str, BaseException], None] | None = None  # the root gave up: end and start anew
+
+
+class Daemon:
+    """One run of the daemon. Start it once, stop it once."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self._clock = SystemClock()
+        self._budgets = {name: RateBudget(self._clock) for name in outside.accounts}
+        self._dice = random.SystemRandom()
+        run = Run(pid=os.getpid(), boot_id=boot_id(), started_at=self._clock.now())
+        self._store = open_store(
+            outside.state / "store.sqlite", clock=self._clock.now, random_bytes=os.urandom, run=run
+        )
+        self.identity = RunIdentity(installation=self._store.installation, epoch=self._store.epoch)
+        self.system = ActorSystem(
+            dispatchers={"pool": PooledDispatcher(), "thread": ThreadedDispatcher()},
+            clock=self._clock,
+            seed=None,
+            observers=(log_runtime_event, self._tell_health, *outside.observers),
+            on_escalation=outside.on_escalation,
+        )
+        self._told = 0
+        self.notes: list[str] = []  # what the person should know of this start
+        self._log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+    def start(self) -> None:
+        """Start the tree; returns when every room is up. Trades are taken up meanwhile."""
+        tune_interpreter()
+        self.system.start(*daemon_tree(self._world()))
+
+    def start_faults(self, mode: str) -> list[str]:
+        """Say what forbids the start: keys that cannot trade, and a state folder that belongs to something else.
+
+        With trades to watch a refused key does not stop the start: the account keeps trying, and the stops stand at the
+        exchange. An exchange that cannot be reached never does.
+
+        Args:
+            mode: "paper" or "live".
+
+        """
+        watching = bool(self._store.register("trade", live_only=True, account=None))
+        problems: list[str] = []
+        users: list[tuple[str, str]] = []
+        for name in self._outside.accounts:
+            port = self._open_exchange(name)
+            try:
+                rights = port.key_rights()
+            except AccessDenied as denied:
+                if not watching:
+                    problems.append(f"account {name}: {denied}. Check the key, its secret and its allowed addresses")
+            except OutsideError as error:
+                self._log.warning("key_rights_unread", account=name, error=str(error))
+            else:
+                users.append((name, rights.user_id))
+                problems += () if watching else key_problems(name, rights)
+                if rights.may_withdraw:
+                    self.notes.append(f"account {name}: its key may withdraw money; a key without that right is enough")
+            finally:
+                port.close()
+        found = StateBinding(mode=mode, users=tuple(users))
+        known = self._store.document(BINDING)
+        fault = contradiction(known, found) if isinstance(known, StateBinding) else None
+        if fault is not None:
+            problems.append(fault)
+        elif not problems:
+            self._store.put_document(BINDING, joined(known, found) if isinstance(known, StateBinding) else found)
+            self._store.commit()
+        return problems
+
+    def abandon(self) -> None:
+        """Close what was opened by a daemon that is not to start."""
+        self.system.stop(1.0)
+        self._store.close()
+
+    def announce(self, kind: str, title: str, *lines: str) -> None:
+        """Tell the person something about this run, through the outbox like every other alert."""
+        self._told += 1
+        alert = Alert(
+            kind=kind, severity=Severity.INFO, key=f"run/{self.identity.epoch}/{kind}", title=title, lines=lines
+        )
+        effect = PromisedEffect(
+            key=f"alert/run/{self.identity.epoch}/{self._told}",
+            destination=addresses.ALERT_DISPATCHER,
+            owner=addresses.ALERT_DISPATCHER,
+            request=RaiseAlert(alert=alert, raised_at=self.now()),
+        )
+        stream = f"run/{self.identity.epoch}"
+        self.system.tell(addresses.STORE, Append(stream=stream, expected_sequence=0, facts=(), effects=(effect,)))
+
+    def live_trades(self) -> int:
+        """Count the trades that are being watched."""
+        return len(self.system.ask(addresses.STORE, RegisterQuestion(kind="trade")))
+
+    def let_alerts_go(self, seconds: float) -> None:
+        """Wait a little for what is waiting to be told; what stays behind is told by the next run."""
+        deadline = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < deadline:
+            try:
+                reading = self.system.ask(addresses.ALERT_DISPATCHER, AlertsQuestion(), timeout_seconds=1.0)
+            except (Refused, AskTimeout, ActorDead, AskFailed):
+                return
+            if reading.delivered >= reading.raised:
+                return
+            threading.Event().wait(0.05)
+
+    def stop(self, deadline_seconds: float = 20.0) -> StopReport:
+        """Stop in order within the deadline; orders at the exchange stay as they are."""
+        report = self.system.stop(deadline_seconds)
+        self._store.close()
+        return report
+
+    def superseded(self) -> bool:
+        """Say whether a later run has taken the store over."""
+        return not self._store.epoch_is_latest()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def ready(self) -> bool:
+        """Say whether commands are taken: every account knows its trades again."""
+        try:
+            for name in self._outside.accounts:
+                self.system.ask(addresses.position_book(name), BookQuestion(symbol=""), timeout_seconds=2.0)
+        except (Refused, AskTimeout, ActorDead, AskFailed):
+            return False
+        return True
+
+    # --- the world --------------------------------------------------------------------------------------------------
+    def _world(self) -> World:
+        outside = self._outside
+        accounts = tuple(outside.accounts)
+        health = partial(
+            HealthChecker,
+            accounts=accounts,
+            read_tree=self.system.snapshot,
+            read_host=self._read_host,
+            beat=outside.beat,
+        )
+        return World(
+            identity=self.identity,
+            accounts=accounts,
+            open_store=lambda: self._store,
+            open_exchange=self._open_exchange,
+            open_private_stream=self._open_private_stream,
+            open_market_stream=self._open_market_stream,
+            open_chat=outside.open_chat,
+            fence=outside.fence,
+            enqueue=self.system.tell,
+            hand_over=self._hand_over,
+            default_chat_id=outside.default_chat_id,
+            chats=ChildSpec("chats", partial(ChatRoom, self._session)),
+            health=ChildSpec("health", health, mailbox=MailboxSpec(capacity=20_000)),
+            parameters=outside.parameters,
+            backstop=outside.backstop,
+            client=outside.client,
+            reconciler=outside.reconciler,
+            monitor_intensity=outside.monitor_intensity,
+            alerting=AlertingPolicy(
+                dedup_seconds=outside.alerts.dedup_window_seconds,
+                bound=outside.alerts.queue_bound,
+                failed_kept=outside.alerts.failed_kept,
+            ),
+            breaker=CircuitBreaker(
+                failure_threshold=outside.alerts.breaker_failures, open_seconds=outside.alerts.breaker_open_seconds
+            ),
+        )
+
+    def _hand_over(self, path: str, report: object) -> None:
+        """Give what a person did to its room and wait for the record, so that a kill in between loses nothing."""
+        self.system.ask(path, report, timeout_seconds=HAND_OVER_SECONDS)
+
+    def _session(self, chat_id: int) -> ChildSpec:
+        session = partial(
+            OperatorSession, chat_id=chat_id, version=self._outside.version, read_plan=self._outside.read_plan
+        )
+        return ChildSpec(str(chat_id), session)
+
+    def _open_exchange(self, account: str) -> Any:
+        return open_exchange(
+            self._outside.accounts[account], self._budgets[account], account=account, clock=self._clock
+        )
+
+    def _open_private_stream(self, account: str) -> Any:
+        return open_private_stream(
+            self._outside.accounts[account], account=account, random=self._dice, clock=self._clock
+        )
+
+    def _open_market_stream(self) -> Any:
+        access = next(iter(self._outside.accounts.values()))
+        return open_market_stream(access, random=self._dice, clock=self._clock)
+
+    def _read_host(self) -> HostReading:
+        memory = psutil.virtual_memory()
+        return HostReading(
+            disk_free_bytes=psutil.disk_usage(str(self._outside.state)).free,
+            memory_used_bytes=psutil.Process().memory_info().rss,
+            memory_available_bytes=memory.available,
+            sqlite_version=LIBRARY_VERSION,
+        )
+
+    def _tell_health(self, event: RuntimeEvent) -> None:
+        if concerns_health(event):
+            self.system.tell(addresses.HEALTH, event)
+
+
+def key_problems(account: str, rights: KeyRights) -> list[str]:
+    """Say what a key lacks to trade with, each with what to do."""
+    problems = []
+    if rights.read_only:
+        problems.append(f"account {account}: its key is read-only; make one with Orders and Positions of Contract")
+    elif not (rights.may_order and rights.may_position):
+        problems.append(f"account {account}: its key may not trade contracts; allow it Orders and Positions")
+    if not rights.unified:
+        problems.append(f"account {account}: it is no unified trading account; upgrade it at Bybit first")
+    return problems
+
+
+def boot_id() -> str:
+    """Give the machine's boot id, so that a process id from before a reboot is not taken for a living one."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(int(psutil.boot_time()))

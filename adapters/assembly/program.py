@@ -1,0 +1,47 @@
+"""The program: a command value to the verb that carries it out, and an exit code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.assembly.demo import run_demo
+from adapters.assembly.exchange_process import run_exchange
+from adapters.assembly.remote import close_trades, open_trade, show_status
+from adapters.assembly.run import run_daemon
+from adapters.cli.arguments import Close, Demo, Exchange, Run, Status, Trade, Version, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carry out one command line (without the program's name); give the exit code."""
+    number = version()
+    match parse(argv, version=number):
+        case Run() as command:
+            return run_daemon(command, version=number)
+        case Demo() as command:
+            return run_demo(command.seed, as_json=command.as_json)
+        case Exchange() as command:
+            return run_exchange(command)
+        case Status() as command:
+            return show_status(command)
+        case Trade() as command:
+            return open_trade(command)
+        case Close() as command:
+            return close_trades(command)
+        case Version():
+            print(f"standfast {number}")
+            return 0
+        case int() as code:
+            return code
+
+
+def version() -> str:
+    """Give the installed package's version, or, run from its folder, the one in pyproject.toml."""
+    try:
+        return importlib.metadata.version("standfast")
+    except importlib.metadata.PackageNotFoundError:
+        lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+        return next(line.split('"')[1] for line in lines if line.startswith("version = "))

@@ -1,0 +1,113 @@
+"""The verbs that speak to a running daemon: status, trade, close. They print; the daemon decides.
+
+Exit codes: 0 done, 2 refused (the person's input), 69 no daemon, or not ready, 70 it failed, 75 no answer in time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from adapters.cli.arguments import Close, Status, Trade
+from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
+from adapters.host.state_folder import StateFolder, state_folder
+
+Answer: TypeAlias = dict[str, Any]
+
+DONE = 0
+REFUSED = 2
+UNAVAILABLE = 69
+FAILED = 70
+LATE = 75
+
+ANSWER_SECONDS = 45.0
+STATUS_SECONDS = 15.0
+
+
+def show_status(command: Status) -> int:
+    """Print how the daemon stands; 0 once it takes commands."""
+    answer = _ask(state_folder(command.state), "status", {}, STATUS_SECONDS, as_json=command.as_json)
+    if isinstance(answer, int):
+        return answer
+    if command.as_json:
+        print(json.dumps({name: value for name, value in answer.items() if name != "text"}))
+    else:
+        mode = "PAPER" if answer["mode"] == "paper" else "LIVE"
+        ready = "" if answer["ready"] else ", still taking up its trades"
+        print(f"Standfast {answer['version']} {mode} on {answer['exchange']}, process {answer['pid']}{ready}")
+        print("\n".join(answer["text"]))
+    return DONE if answer["ready"] else UNAVAILABLE
+
+
+def open_trade(command: Trade) -> int:
+    """Show what would be ordered, ask, open."""
+    folder = state_folder(command.state)
+    if not command.yes:
+        preview = _ask(folder, "preview", {"words": command.words}, ANSWER_SECONDS, as_json=command.as_json)
+        if isinstance(preview, int):
+            return preview
+        print("\n".join(preview["text"]), file=sys.stderr if command.as_json else sys.stdout)
+        if not _agreed("Open it?"):
+            print("Nothing was sent.", file=sys.stderr)
+            return REFUSED
+    body = {"words": command.words, "command_id": uuid4().hex}
+    answer = _ask(folder, "open", body, ANSWER_SECONDS, as_json=command.as_json)
+    if isinstance(answer, int):
+        return answer
+    print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
+    return DONE
+
+
+def close_trades(command: Close) -> int:
+    """Close one trade, or all, after asking."""
+    folder = state_folder(command.state)
+    if not command.yes:
+        answer = _ask(folder, "status", {}, STATUS_SECONDS, as_json=command.as_json)
+        if isinstance(answer, int):
+            return answer
+        print("\n".join(answer["text"]), file=sys.stderr if command.as_json else sys.stdout)
+        if not _agreed(f"Close {command.which} at market now?"):
+            print("Nothing was closed.", file=sys.stderr)
+            return REFUSED
+    answer = _ask(folder, "close", {"which": command.which}, ANSWER_SECONDS, as_json=command.as_json)
+    if isinstance(answer, int):
+        return answer
+    labels = answer["ok"]["closing"]
+    print(json.dumps(answer["ok"]) if command.as_json else "closing " + ", ".join(labels))
+    return DONE
+
+
+def _ask(
+    folder: StateFolder, verb: str, body: dict[str, Any], seconds: float, *, as_json: bool
+) -> dict[str, Any] | int:
+    """Ask the daemon; give its answer, or the exit code once the reason was printed."""
+    try:
+        answer = call(folder, verb, body, timeout_seconds=seconds)
+    except NoDaemon as nobody:
+        return _fail({"failed": str(nobody)}, UNAVAILABLE, as_json=as_json)
+    except AnswerLate as late:
+        return _fail({"failed": str(late)}, LATE, as_json=as_json)
+    except DaemonFailed as failed:
+        return _fail({"failed": str(failed)}, FAILED, as_json=as_json)
+    if "refused" in answer:
+        return _fail(answer, REFUSED, as_json=as_json)
+    if "failed" in answer:
+        return _fail(answer, FAILED, as_json=as_json)
+    return answer
+
+
+def _fail(answer: Answer, code: int, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(answer))
+    reasons = answer.get("refused") or [answer["failed"]]
+    for reason in reasons:
+        print(reason, file=sys.stderr)
+    return code
+
+
+def _agreed(question: str) -> bool:
+    """Ask on the terminal; anything but yes is no, and so is nobody there."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,0 +1,203 @@
+"""The chat of a simulated world: a service that takes texts and may fail, and the updates it hands over.
+
+Enters: screens from the daemon, what the person writes and taps. Stays out: what the person wants (scenario).
+Updates stay until the daemon has acknowledged them, as Telegram keeps them; a crash in between brings them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from actors.errors import OutcomeUnknown, Throttled, Unreachable
+from actors.model.screen import Screen
+from actors.ports import ChatDown, ChatReport, ChatUp, OperatorSaid, OperatorTapped
+from adapters.assembly.simulation.agenda import Agenda
+from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.story import Story
+from runtime.clock import Clock
+
+PERSON = 4711
+AGAIN_SECONDS = 2.0  # before an update that was not acknowledged comes again
+
+
+@dataclass(slots=True, kw_only=True)
+class Shown:
+    """One message in the person's chat."""
+
+    message_id: int
+    screen: Screen
+    at: float
+    effect_key: str = ""  # of the alert behind it
+    edits: int = 0
+    asked: bool = False  # it came with a Confirm button
+    first_title: str = ""
+
+
+@dataclass(slots=True)
+class ChatService:
+    """What outlives every connection: messages, updates, outages."""
+
+    clock: Clock
+    agenda: Agenda
+    faults: Faults
+    story: Story
+    dice: Random
+    messages: list[Shown] = field(default_factory=list)
+    arrived: list[tuple[str, str, float]] = field(default_factory=list)  # alerts: effect key, title, when
+    waiting: list[OperatorSaid | OperatorTapped] = field(default_factory=list)
+    down_until: float = 0.0
+    delivering: str = ""  # the effect key of the alert being delivered, "" for a screen
+    on_shown: Callable[[Shown], None] = lambda _shown: None
+    _sink: Callable[[ChatReport], None] | None = None
+    _updates: int = 0
+    _calling: bool = False
+
+    # --- the person's side ----------------------------------------------------------------------------------------
+    def says(self, text: str) -> None:
+        self.story.tell("person", "", f"writes {text}")
+        self._updates += 1
+        self._enter(
+            OperatorSaid(update_id=self._updates, chat_id=PERSON, user_id=PERSON, text=text, said_at=self.clock.now())
+        )
+
+    def taps(self, message_id: int, data: str) -> None:
+        self.story.tell("person", "", f"taps {data} under message {message_id}")
+        self._updates += 1
+        self._enter(
+            OperatorTapped(
+                update_id=self._updates,
+                chat_id=PERSON,
+                user_id=PERSON,
+                data=data,
+                message_id=message_id,
+                tapped_at=self.clock.now(),
+            )
+        )
+
+    def _enter(self, update: OperatorSaid | OperatorTapped) -> None:
+        self.waiting.append(update)
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give the oldest updates to the daemon; what it does not acknowledge stays."""
+        if self._calling:
+            return
+        while self.waiting and self._sink is not None and not self._is_down():
+            self._calling = True
+            try:
+                self._sink(self.waiting[0])
+            except _Unheard:
+                self.agenda.at(self.clock.monotonic() + AGAIN_SECONDS, self.hand_over)
+                return
+            finally:
+                self._calling = False
+            update = self.waiting.pop(0)
+            if self.faults.strikes("update_again"):
+                now = self.clock.monotonic()
+                self.faults.note("update_again", now)
+                self.agenda.at(now + self.dice.uniform(0.0, 30.0), lambda again=update: self._enter(again))  # type: ignore[misc]
+
+    def is_question(self, shown: Shown) -> bool:
+        """Whether a message asked for a confirmation, and did not say that it might be a repeat."""
+        return shown.asked and "(again)" not in shown.first_title
+
+    # --- connections ----------------------------------------------------------------------------------------------
+    def connect(self, sink: Callable[[ChatReport], None]) -> None:
+        self._sink = sink
+        self.agenda.at(self.clock.monotonic() + 0.3, lambda: self._up(sink))
+
+    def disconnect(self) -> None:
+        self._sink = None
+
+    def _up(self, sink: Callable[[ChatReport], None]) -> None:
+        if self._sink is not sink:
+            return
+        if self._is_down():
+            self.agenda.at(self.down_until + 0.3, lambda: self._up(sink))
+            return
+        sink(ChatUp(name="standfast_bot"))
+        self.hand_over()
+
+    def goes_down(self, seconds: float) -> None:
+        now = self.clock.monotonic()
+        self.down_until = max(self.down_until, now + seconds)
+        self.faults.note("chat_outage", self.down_until)
+        self.story.tell("fault", "", f"the chat is out of reach for {seconds:.0f} s")
+        sink = self._sink
+        if sink is not None:
+            sink(ChatDown(reason="no route"))
+            self.agenda.at(self.down_until + 0.1, lambda: self._up(sink))
+
+    def _is_down(self) -> bool:
+        return self.clock.monotonic() < self.down_until
+
+    # --- the daemon's side ----------------------------------------------------------------------------------------
+    def take(self, screen: Screen, message_id: int | None) -> int:
+        """Take a text as Telegram would, or fail as it would."""
+        now = self.clock.monotonic()
+        if self._is_down():
+            raise Unreachable("Tried to send a message: no route. Nothing was sent.")
+        if self.faults.strikes("chat_lost"):
+            self.faults.note("chat_lost", now)
+            raise Unreachable("Tried to send a message: connection refused. Nothing was sent.")
+        if self.faults.strikes("chat_throttled"):
+            self.faults.note("chat_throttled", now)
+            until = self.clock.now() + timedelta(seconds=self.dice.randint(1, 20))
+            raise Throttled("Tried to send a message: 429", until=until, code=429)
+        if self.faults.strikes("chat_unclear"):
+            self.faults.note("chat_unclear", now)
+            if self.dice.random() < 0.5:  # noqa: PLR2004 - half of them arrive
+                self._show(screen, message_id)
+            raise OutcomeUnknown("Tried to send a message: timed out. It may have arrived.")
+        return self._show(screen, message_id).message_id
+
+    def _show(self, screen: Screen, message_id: int | None) -> Shown:
+        now = self.clock.monotonic()
+        shown = None if message_id is None else next((m for m in self.messages if m.message_id == message_id), None)
+        if shown is None:
+            shown = Shown(message_id=len(self.messages) + 1, screen=screen, at=now, effect_key=self.delivering)
+            shown.first_title = screen.title
+            shown.asked = any(":yes:" in button.data for row in screen.buttons for button in row)
+            self.messages.append(shown)
+        else:
+            shown.screen, shown.at = screen, now
+            shown.edits += 1
+        if self.delivering:
+            self.arrived.append((self.delivering, screen.title, now))
+        self.story.tell("chat", "", f"shows {screen.title!r} {' | '.join(screen.lines)[:160]}")
+        self.agenda.at(now, lambda: self.on_shown(shown))
+        return shown
+
+
+class _Unheard(Exception):
+    """The daemon did not acknowledge an update."""
+
+
+class SimulatedChat:
+    """ports.ChatPort: one connection of one run."""
+
+    def __init__(self, service: ChatService, *, unheard: tuple[type[Exception], ...]) -> None:
+        """`unheard`: what handing over raises when the daemon does not take it."""
+        self._service = service
+        self._unheard = unheard
+
+    def open(self, sink: Callable[[ChatReport], None]) -> None:
+        def guarded(report: ChatReport) -> None:
+            try:
+                sink(report)
+            except self._unheard as error:
+                raise _Unheard(str(error)) from error
+
+        self._service.connect(guarded)
+
+    def send(self, chat_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
+        return self._service.take(screen, None)
+
+    def edit(self, chat_id: int, message_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
+        return self._service.take(screen, message_id)
+
+    def close(self, deadline_seconds: float) -> None:  # noqa: ARG002 - nothing to wait for
+        self._service.disconnect()

@@ -1,0 +1,113 @@
+"""Faults: what goes wrong in one simulated world, how often, and until when its traces excuse lateness.
+
+Enters: a seed. Stays out: carrying faults out (exchange line, chat, world). A seed switches on a random subset of the
+faults with random rates, so that some worlds are quiet and some suffer from one thing only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+# Chance of each, for one request, message, alert or handler; the range is drawn from anew for every world.
+RATES: dict[str, tuple[float, float]] = {
+    # F1: a write that gets no clear answer
+    "write_lost": (0.01, 0.15),  # time-out, and it never arrived
+    "write_accepted": (0.01, 0.15),  # time-out or reset, though it was accepted
+    "write_late": (0.01, 0.15),  # reset at once, and it arrives up to the receive window later
+    # F2: an answer that is an error
+    "write_refused": (0.01, 0.15),
+    "read_failed": (0.01, 0.15),
+    # F4: a reading that is older than what the stream has told already
+    "read_slow": (0.01, 0.2),
+    "read_stale": (0.01, 0.2),
+    # F3: the private stream
+    "stream_duplicate": (0.01, 0.2),
+    "stream_late": (0.005, 0.05),
+    "stream_reordered": (0.01, 0.2),
+    "stream_lost": (0.005, 0.08),
+    # F10: the chat
+    "chat_unclear": (0.01, 0.1),
+    "chat_lost": (0.01, 0.1),
+    "chat_throttled": (0.01, 0.05),
+    "update_again": (0.01, 0.2),
+    # F11, F14: handlers that take their time
+    "store_slow": (0.005, 0.05),
+    # F13: handlers that raise
+    "monitor_raises": (0.002, 0.03),
+    "room_raises": (0.0002, 0.001),
+}
+# How many in an hour.
+COUNTS: dict[str, tuple[int, int]] = {
+    "stream_drop": (1, 12),
+    "stream_half_open": (1, 4),
+    "chat_outage": (1, 3),
+    "crash": (1, 10),
+    "crash_at_request": (2, 12),
+    "thin_market": (1, 1),
+    # F11
+    "disk_full": (1, 4),
+    # F18
+    "funding": (1, 12),
+}
+NAMES = (*RATES, *COUNTS)
+
+
+@dataclass(slots=True)
+class Faults:
+    """The switched-on faults of one world, and a record of those that happened."""
+
+    rates: dict[str, float]
+    counts: dict[str, int]
+    dice: Random
+    happened: Counter[str] = field(default_factory=Counter)
+    ended: bool = False  # the world is coming to rest: nothing goes wrong any more
+    last_at: float = 0.0  # monotonic seconds
+    excuses: dict[str, float] = field(default_factory=dict)  # by trade, symbol or "" for all: lateness until then
+
+    def strikes(self, name: str) -> bool:
+        """Draw whether this fault happens now. What is switched off draws nothing."""
+        rate = self.rates.get(name)
+        return rate is not None and not self.ended and self.dice.random() < rate
+
+    def note(self, name: str, at: float, *, about: str = "", excuses_seconds: float = 0.0) -> None:
+        """Record that a fault happens until `at`; protection of what it is about may be late for so long after."""
+        self.happened[name] += 1
+        self.last_at = max(self.last_at, at)
+        if excuses_seconds:
+            self.excuses[about] = max(self.excuses.get(about, 0.0), at + excuses_seconds)
+
+    def prolong(self, name: str, at: float, seconds: float) -> None:
+        """Record a fault that delays nothing by itself, but prolongs what another one has begun."""
+        self.note(name, at)
+        for about, until in self.excuses.items():
+            if until > at:
+                self.excuses[about] = max(until, at + seconds)
+
+    def excused_until(self, *about: str) -> float:
+        """Give until when lateness of these is excused."""
+        return max(self.excuses.get(each, 0.0) for each in ("", *about))
+
+    @property
+    def traces_until(self) -> float:
+        """Until when anything at all is excused."""
+        return max(self.excuses.values(), default=0.0)
+
+
+def draw_faults(seed: int, *, without: Iterable[str] = ()) -> Faults:
+    """Draw a world's faults. `without` leaves some out and changes nothing about the others."""
+    dice = Random(f"{seed}/faults")  # noqa: S311 - repeatable chance is the point
+    share = dice.choice((0.0, 0.15, 0.3, 0.5, 0.8))
+    left_out = set(without)
+    rates, counts = {}, {}
+    for name, (low, high) in RATES.items():
+        chosen, rate = dice.random() < share, dice.uniform(low, high)
+        if chosen and name not in left_out:
+            rates[name] = rate
+    for name, (fewest, most) in COUNTS.items():
+        chosen, count = dice.random() < share, dice.randint(fewest, most)
+        if chosen and name not in left_out:
+            counts[name] = count
+    return Faults(rates=rates, counts=counts, dice=Random(f"{seed}/faults/dice"))  # noqa: S311 - as above

@@ -1,0 +1,142 @@
+"""What the command line may ask of a running daemon, answered from the actors. Runs on the control socket's threads.
+
+Every answer is one JSON object: `ok` with what was asked for, or `refused` (the person's input), or `failed` (ours).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from actors.messages import addresses, codec
+from actors.messages.health import HealthQuestion, HealthReading
+from actors.messages.market import PriceQuestion, PriceReading
+from actors.messages.trading import (
+    CloseAccepted,
+    CloseTrades,
+    OpenTrade,
+    PreviewTrade,
+    TradeAccepted,
+    TradeReading,
+    TradesQuestion,
+)
+from actors.model.screen import Screen
+from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.rules import health_screen, trade_screens
+from actors.rules.refusals import Refusal
+from actors.trade_desk import TroubleOutside
+from adapters.assembly.daemon import Daemon
+from runtime import ActorDead, AskFailed, AskTimeout, Refused
+
+Answer: TypeAlias = dict[str, Any]
+ReadPlan: TypeAlias = Callable[[str], TradePlan | tuple[Refusal, ...]]
+
+TRADE_SECONDS = 40.0
+READ_SECONDS = 5.0
+
+codec.register(TradePlan, SizedPlan, TradeReading, TradeAccepted)
+
+
+class Verbs:
+    """The daemon as the command line sees it."""
+
+    def __init__(self, daemon: Daemon, read_plan: ReadPlan, about: Answer) -> None:
+        self._daemon = daemon
+        self._read_plan = read_plan
+        self._about = about  # version, mode, accounts: what never changes in a run
+        self._verbs: dict[str, Callable[[Answer], Answer]] = {
+            "status": self._status,
+            "preview": self._preview,
+            "open": self._open,
+            "close": self._close,
+        }
+
+    def handle(self, verb: str, body: Answer) -> Answer:
+        """Answer one request; whatever goes wrong becomes an answer, too."""
+        act = self._verbs.get(verb)
+        if act is None:
+            return {"refused": [f"{verb} is not a verb of this daemon; write one of: {', '.join(self._verbs)}"]}
+        try:
+            return act(body)
+        except TroubleOutside as trouble:
+            return {"failed": f"{trouble}"}
+        except Refused as refusal:
+            return {"refused": str(refusal).splitlines()}
+        except AskTimeout as late:
+            return {"failed": f"no answer in time ({late}): it may have been done, look at main.py status"}
+        except (ActorDead, AskFailed) as error:
+            return {"failed": f"{error}: it may have been done, look at main.py status"}
+
+    def _status(self, _body: Answer) -> Answer:
+        ready = self._daemon.ready()
+        system = self._daemon.system
+        trades: tuple[TradeReading, ...] = (
+            system.ask(addresses.DESK, TradesQuestion(), timeout_seconds=READ_SECONDS) if ready else ()
+        )
+        health = system.ask(addresses.HEALTH, HealthQuestion(), timeout_seconds=READ_SECONDS)
+        now = self._daemon.now()
+        return {
+            **self._about,
+            "ready": ready,
+            "trades": [_values(trade) for trade in trades],
+            "health": _health(health),
+            "text": [
+                *_text(trade_screens.status(trades, self._prices(trades), now=now)),
+                "",
+                *_text(health_screen.health_screen(health)),
+            ],
+        }
+
+    def _prices(self, trades: tuple[TradeReading, ...]) -> dict[str, PriceReading]:
+        prices = {}
+        for symbol in sorted({trade.symbol for trade in trades}):
+            try:
+                prices[symbol] = self._daemon.system.ask(addresses.PRICES, PriceQuestion(symbol=symbol))
+            except (Refused, AskTimeout, ActorDead, AskFailed):
+                continue  # shown as unknown
+        return prices
+
+    def _plan(self, body: Answer) -> TradePlan:
+        plan = self._read_plan(str(body.get("words", "")))
+        if isinstance(plan, tuple):
+            raise Refused("\n".join(refusal.text for refusal in plan))
+        return plan
+
+    def _preview(self, body: Answer) -> Answer:
+        sized = self._daemon.system.ask(
+            addresses.DESK, PreviewTrade(plan=self._plan(body)), timeout_seconds=TRADE_SECONDS
+        )
+        return {"ok": _values(sized), "text": _text(trade_screens.plan_shown(sized))}
+
+    def _open(self, body: Answer) -> Answer:
+        question = OpenTrade(command_id=str(body["command_id"]), plan=self._plan(body), by="cli")
+        accepted: TradeAccepted = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
+        return {"ok": _values(accepted), "text": _text(trade_screens.accepted(accepted))}
+
+    def _close(self, body: Answer) -> Answer:
+        question = CloseTrades(which=str(body.get("which", "")), by="cli")
+        closing: CloseAccepted = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
+        return {"ok": {"closing": list(closing.labels)}}
+
+
+def _text(screen: Screen) -> list[str]:
+    return [screen.title, *(f"  {line}" for line in screen.lines), *(f"  {row}" for row in screen.table)]
+
+
+def _values(value: Any) -> Answer:
+    """Turn a message into plain JSON values."""
+    _, text = codec.encode(value)
+    values: Answer = json.loads(text)
+    return values
+
+
+def _health(reading: HealthReading) -> Answer:
+    return {
+        "verdict": reading.verdict.value,
+        "findings": [finding.text for finding in reading.findings],
+        "uptime_seconds": round(reading.uptime_seconds, 1),
+        "restarts": reading.restarts,
+        "dead_letters": reading.dead_letters,
+        "streams": [{"name": line.name, "up": line.up, "reason": line.reason} for line in reading.streams],
+    }

@@ -1,0 +1,205 @@
+"""Every setting's written form: name, kind, limits, default, what to write and what for.
+
+One name for each: in capitals in the environment and .env, in small letters in the file. docs/settings.md is made from
+this list. Enters: raw values. Stays out: where they were read, what the daemon does with them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _user_ids(value: Any) -> Any:
+    """Read ids with commas, or one bare id."""
+    if isinstance(value, str):
+        return [part for part in value.replace(";", ",").split(",") if part.strip()]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _fractions(value: Any) -> Any:
+    """Read shares in percent, as text (85/5/5/5) or as a list; give fractions."""
+    parts = value.replace("%", "").replace(",", "/").split("/") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return parts
+    try:
+        return tuple(Decimal(str(part).strip()) / 100 for part in parts)
+    except InvalidOperation:
+        raise ValueError("a share is not a number") from None
+
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
+Fractions = Annotated[tuple[Decimal, ...], NoDecode, BeforeValidator(_fractions)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")]
+SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+/?$")]
+ApiUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]  # a Bot API server may stand behind a path
+FileUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+(/\S*)?)?$")]
+
+
+class Written(BaseSettings):
+    """Every setting as it is written. The description says what it is for, the title what to write.
+
+    Values come from `settings_file`, which reads and ranks the sources and knows where each was written.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", case_sensitive=False, env_ignore_empty=True, frozen=True)
+
+    bybit_api_key: SecretStr = Field(
+        SecretStr(""), title="the key's name from Bybit", description="Main account's key; none: paper mode."
+    )
+    bybit_api_secret: SecretStr = Field(SecretStr(""), title="the key's secret", description="Main account's secret.")
+    bybit_api_key_2: SecretStr = Field(
+        SecretStr(""), title="the key's name from Bybit", description="Mirror account's key."
+    )
+    bybit_api_secret_2: SecretStr = Field(
+        SecretStr(""), title="the key's secret", description="Mirror account's secret."
+    )
+    bybit_rest_url: Url = Field(
+        "https://api.bybit.com",
+        title="an address such as https://api.bybit.com",
+        description="Where requests go; regional sites, testnet and demo have their own.",
+    )
+    bybit_ws_url: SocketUrl = Field(
+        "wss://stream.bybit.com",
+        title="an address such as wss://stream.bybit.com",
+        description="Base of the WebSocket addresses, without /v5.",
+    )
+    telegram_token: SecretStr = Field(
+        SecretStr(""), title="the token from BotFather", description="The bot's token; none: the terminal is the chat."
+    )
+    telegram_api_url: ApiUrl = Field(
+        "https://api.telegram.org",
+        title="an address such as https://api.telegram.org",
+        description="A local Bot API server may stand in.",
+    )
+    telegram_file_url: FileUrl = Field(
+        "", title="an address, or nothing", description="Where files are fetched; empty: beside telegram_api_url."
+    )
+    telegram_allowed_users: UserIds = Field(
+        frozenset(),
+        title="numeric user ids with commas, such as 4711,4712",
+        description="Who is heard and answered; nobody else is.",
+    )
+    default_alert_chat_id: int | None = Field(
+        None,
+        title="a numeric chat id, such as 4711",
+        description="Where alerts go; by default the only allowed user's chat.",
+    )
+    rung_fractions: Fractions = Field(
+        (Decimal("0.85"), Decimal("0.05"), Decimal("0.05"), Decimal("0.05")),
+        title="shares in percent that sum to 100, such as 85/5/5/5",
+        description="Take-profit shares of a plan that names none.",
+    )
+    cancel_limits_on_tp1: bool = Field(
+        default=True, title="true or false", description="Cancel unfilled entries once the first target is filled."
+    )
+    breakeven_margin: Decimal = Field(
+        Decimal("0.0002"),
+        ge=0,
+        le=Decimal("0.01"),
+        title="a fraction from 0 to 0.01, such as 0.0002",
+        description="What breakeven leaves over beside fees, as a fraction of notional: a tick or two of slippage.",
+    )
+    backstop_distance: Decimal = Field(
+        Decimal("0.003"),
+        gt=0,
+        le=Decimal("0.1"),
+        title="a fraction over 0 up to 0.1, such as 0.003",
+        description="How far beyond the farthest stop the backstop lies: far enough never to fire first.",
+    )
+    backstop_min_ticks: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        title="a whole number from 1 to 1000",
+        description="The same in ticks, at least; for prices of few digits.",
+    )
+    max_trades_per_symbol: int = Field(
+        8,
+        ge=1,
+        le=8,
+        title="a whole number from 1 to 8",
+        description="Bybit allows 10 conditional orders a symbol and moving one needs a spare.",
+    )
+    alert_dedup_seconds: Seconds = Field(
+        300,
+        ge=0,
+        le=86400,
+        title="seconds from 0 to 86400",
+        description="The same news within it is told once: long enough for a flapping line.",
+    )
+    circuit_breaker_failure_threshold: int = Field(
+        5,
+        ge=1,
+        le=100,
+        title="a whole number from 1 to 100",
+        description="Chat failures in a row that stop trying for a while; fewer would be a hiccup.",
+    )
+    circuit_breaker_open_seconds: Seconds = Field(
+        60,
+        ge=1,
+        le=3600,
+        title="seconds from 1 to 3600",
+        description="How long that while is, until one message tries the line again.",
+    )
+    own_stop_deadline_seconds: Seconds = Field(
+        2,
+        gt=0,
+        le=60,
+        title="seconds over 0 up to 60",
+        description="From a fill to the trade's own stop, before it is told as late; the backstop covers it meanwhile.",
+    )
+    reconcile_seconds: Seconds = Field(
+        60,
+        ge=5,
+        le=3600,
+        title="seconds from 5 to 3600",
+        description="Between readings of an account while its stream is up: they only confirm it.",
+    )
+    stop_deadline_seconds: Seconds = Field(
+        20,
+        ge=1,
+        le=300,
+        title="seconds from 1 to 300",
+        description="For an orderly end of the daemon; service managers kill after 90 s.",
+    )
+    enable_mirror_trading: bool = Field(
+        default=False,
+        title="true or false",
+        description="Repeat main's trades on the mirror account. Not in this version: a trade opens where it is named.",
+    )
+    external_order_protection: bool = Field(
+        default=True, title="true or false", description="Leave alone what others ordered; always on in this version."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given: settings_file has read the sources."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def is_secret(name: str) -> bool:
+    """Say whether a setting's value must never be shown."""
+    return Written.model_fields[name].annotation is SecretStr
+
+
+def in_percent(fractions: tuple[Decimal, ...]) -> str:
+    """Write fractions as a person does.
+
+    >>> in_percent((Decimal("0.85"), Decimal("0.15")))
+    '85/15'
+    """
+    texts = (f"{fraction * 100:f}" for fraction in fractions)
+    return "/".join(text.rstrip("0").rstrip(".") if "." in text else text for text in texts)

@@ -1,0 +1,185 @@
+"""The journal: each stream's facts in order, every row's checksum chained to the one before it.
+
+Enters: facts the codec knows, in an open transaction. Stays out: transactions, the outbox, what a fact means.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from actors.errors import StaleSequence, StateDamaged
+from actors.messages import codec
+from adapters.sqlite.checksums import START, row_checksum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamHead:
+    """What the next row of a stream must follow, in the journal and in the outbox."""
+
+    stream: str
+    length: int = 0  # facts
+    head: bytes = START  # checksum of the last fact
+    promised: int = 0  # effects ever
+    outbox_head: bytes = START  # checksum of the last effect
+    pruned: int = 0  # the oldest effects that were deleted after they were settled
+    outbox_anchor: bytes = START  # checksum of the last deleted effect
+
+    def checksum(self) -> bytes:
+        return row_checksum(
+            "streams",
+            self.stream,
+            self.length,
+            self.head,
+            self.promised,
+            self.outbox_head,
+            self.pruned,
+            self.outbox_anchor,
+        )
+
+
+class Journal:
+    """Reads and writes `streams` and `journal` on a connection it does not own."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def head(self, stream: str) -> StreamHead:
+        """Give a stream's head; that of an empty stream when it is unknown."""
+        row = self._db.execute(
+            "SELECT length, head, promised, outbox_head, pruned, outbox_anchor, checksum FROM streams WHERE stream = ?",
+            (stream,),
+        ).fetchone()
+        return StreamHead(stream=stream) if row is None else _head_from(stream, row)
+
+    def heads(self) -> Iterator[StreamHead]:
+        rows = self._db.execute(
+            "SELECT stream, length, head, promised, outbox_head, pruned, outbox_anchor, checksum FROM streams"
+        )
+        for stream, *row in rows:
+            yield _head_from(stream, row)
+
+    def save_head(self, head: StreamHead) -> None:
+        self._db.execute(
+            "INSERT INTO streams (stream, length, head, promised, outbox_head, pruned, outbox_anchor, checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE SET length = excluded.length,"
+            " head = excluded.head, promised = excluded.promised, outbox_head = excluded.outbox_head,"
+            " pruned = excluded.pruned, outbox_anchor = excluded.outbox_anchor, checksum = excluded.checksum",
+            (
+                head.stream,
+                head.length,
+                head.head,
+                head.promised,
+                head.outbox_head,
+                head.pruned,
+                head.outbox_anchor,
+                head.checksum(),
+            ),
+        )
+
+    def add(
+        self, head: StreamHead, expected: int, facts: Sequence[Any], *, trace_id: str, at: str, epoch: int
+    ) -> StreamHead:
+        """Write facts after the stream's last one; give the new head (not saved yet).
+
+        Raises:
+            StaleSequence: the stream is not as long as the writer believes.
+
+        """
+        if head.length != expected:
+            raise StaleSequence(
+                f"{head.stream} holds {head.length} facts, its writer believes {expected}: load it again first"
+            )
+        for fact in facts:
+            kind, body = codec.encode(fact)
+            sequence = head.length + 1
+            checksum = row_checksum("journal", head.head, head.stream, sequence, kind, body, trace_id, at, epoch)
+            self._db.execute(
+                "INSERT INTO journal (stream, sequence, kind, body, trace_id, recorded_at, epoch, checksum)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (head.stream, sequence, kind, body, trace_id, at, epoch, checksum),
+            )
+            head = replace(head, length=sequence, head=checksum)
+        return head
+
+    def facts(self, head: StreamHead) -> tuple[Any, ...]:
+        """Read a stream whole, oldest first, following its chain to the head.
+
+        Raises:
+            StateDamaged: a row is missing, changed or of an unknown type; the text names it.
+
+        """
+        rows = self._db.execute(
+            "SELECT sequence, kind, body, trace_id, recorded_at, epoch, checksum FROM journal"
+            " WHERE stream = ? ORDER BY sequence",
+            (head.stream,),
+        ).fetchall()
+        facts = []
+        follows = START
+        for number, (sequence, kind, body, trace_id, at, epoch, checksum) in enumerate(rows, start=1):
+            if sequence != number:
+                raise StateDamaged(f"journal row {head.stream} {number} is missing (the next one is {sequence})")
+            follows = row_checksum("journal", follows, head.stream, sequence, kind, body, trace_id, at, epoch)
+            if follows != checksum:
+                raise StateDamaged(f"journal row {head.stream} {sequence} ({kind}) fails its checksum")
+            facts.append(decoded(kind, body, f"journal row {head.stream} {sequence}"))
+        if len(facts) != head.length or follows != head.head:
+            raise StateDamaged(f"journal of {head.stream} ends at row {len(facts)}, its register says {head.length}")
+        return tuple(facts)
+
+    def check_chains(self) -> None:
+        """Follow every chain of the journal once, in one pass over the table.
+
+        Raises:
+            StateDamaged: names the first row that does not follow.
+
+        """
+        lengths: dict[str, int] = {}
+        ends: dict[str, bytes] = {}
+        rows = self._db.execute(
+            "SELECT stream, sequence, kind, body, trace_id, recorded_at, epoch, checksum FROM journal ORDER BY position"
+        )
+        for *values, checksum in rows:
+            stream, sequence = values[0], values[1]
+            if sequence != lengths.get(stream, 0) + 1:
+                raise StateDamaged(f"journal row {stream} {sequence} follows row {lengths.get(stream, 0)}")
+            if row_checksum("journal", ends.get(stream, START), *values) != checksum:
+                raise StateDamaged(f"journal row {stream} {sequence} fails its checksum")
+            lengths[stream] = sequence
+            ends[stream] = checksum
+        for head in self.heads():
+            if lengths.pop(head.stream, 0) != head.length or ends.get(head.stream, START) != head.head:
+                raise StateDamaged(f"journal of {head.stream} does not end where its stream row says ({head.length})")
+        if lengths:
+            raise StateDamaged(f"journal rows of {min(lengths)} have no stream row")
+
+
+def decoded(kind: str, body: str, row: str) -> Any:
+    """Rebuild a stored value.
+
+    Raises:
+        StateDamaged: the type is unknown to this program, or its fields are not; the row itself is whole.
+
+    """
+    try:
+        return codec.decode(kind, body)
+    except (KeyError, ValueError) as error:
+        raise StateDamaged(f"{row} holds a {kind} this program cannot read: {error}") from error
+
+
+def _head_from(stream: str, row: Sequence[Any]) -> StreamHead:
+    length, head, promised, outbox_head, pruned, outbox_anchor, checksum = row
+    found = StreamHead(
+        stream=stream,
+        length=length,
+        head=head,
+        promised=promised,
+        outbox_head=outbox_head,
+        pruned=pruned,
+        outbox_anchor=outbox_anchor,
+    )
+    if found.checksum() != checksum:
+        raise StateDamaged(f"stream row {stream} fails its checksum")
+    return found

@@ -1,0 +1,66 @@
+"""Snapshot: what every actor is doing now, as plain values for screens, health checks and tests.
+
+Enters: the tree, read under its lock; mailboxes and handlers, read as they run. Stays out: changing anything.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.tree import Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSnapshot:
+    """One node of the tree at one moment. A supervisor without behaviour has an empty dispatcher and mailbox."""
+
+    path: str  # "" is the root
+    parent: str | None
+    state: str
+    incarnation: int
+    restarts_in_window: int
+    mailbox_depth: int
+    mailbox_dropped: int
+    oldest_message_age_seconds: float
+    running_handler: str | None  # the message type being handled
+    running_seconds: float
+    handled: int
+    last_error: str
+    dispatcher: str
+
+
+def photograph(node: "Node", now: float) -> CellSnapshot:
+    """Describe one node; `now` is monotonic seconds."""
+    cell = node.cell
+    depth = dropped = handled = 0
+    oldest_age = running_seconds = 0.0
+    running_handler: str | None = None
+    dispatcher = ""
+    if cell is not None:
+        mailbox = cell.actor_inbox
+        depth, dropped, handled = len(mailbox.user), mailbox.dropped, cell.handled
+        dispatcher = cell.spec.dispatcher
+        try:
+            oldest_age = max(0.0, now - mailbox.user[0].sent_at)
+        except IndexError:
+            oldest_age = 0.0
+        try:
+            running_handler = type(cell.lease[-1].message).__name__
+            running_seconds = max(0.0, now - cell.running_since)
+        except IndexError:
+            running_handler = None
+    return CellSnapshot(
+        path=node.path,
+        parent=None if node.parent is None else node.parent.path,
+        state=node.state.value,
+        incarnation=node.incarnation,
+        restarts_in_window=node.history.restarts_within(now, node.spec.intensity.within_seconds),
+        mailbox_depth=depth,
+        mailbox_dropped=dropped,
+        oldest_message_age_seconds=oldest_age,
+        running_handler=running_handler,
+        running_seconds=running_seconds,
+        handled=handled,
+        last_error=node.last_error,
+        dispatcher=dispatcher,
+    )

@@ -1,0 +1,188 @@
+"""A disk that is full, read-only, busy or failing: a clear error, and no half of a group."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+
+from actors.errors import Fenced, OutcomeUnknown, OutsideError, Unreachable
+from actors.messages.storing import Append
+from adapters.sqlite import opening
+from adapters.sqlite import store as store_module
+from adapters.sqlite.store import SqliteStore
+from tests.adapters.sqlite.conftest import StateFolder, absent, effect, fill
+
+
+def append_one(store: SqliteStore, stream: str, number: int) -> None:
+    store.append(
+        Append(stream=stream, expected_sequence=number, facts=(absent(number),), effects=(effect(f"{stream}{number}"),))
+    )
+
+
+def append_many(store: SqliteStore, stream: str, numbers: range) -> None:
+    for number in numbers:
+        append_one(store, stream, number)
+
+
+def test_a_database_that_may_not_grow_gives_up_the_whole_group_and_goes_on_after_a_rollback(
+    folder: StateFolder,
+) -> None:
+    store = folder.open()
+    append_one(store, "trade/A", 0)
+    store.commit()
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Unreachable, match=r"append to trade/A: the disk .* is full"):
+        append_many(store, "trade/A", range(1, 10_000))
+    for refused in (store.commit, lambda: append_one(store, "trade/B", 0), lambda: store.settle("x", "")):
+        with pytest.raises(Unreachable, match="Nothing since the last commit is kept"):
+            refused()
+    store.rollback()
+    assert store.load("trade/A").sequence == 1
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    append_one(store, "trade/A", 1)
+    store.commit()
+    store.close()
+    assert folder.open().load("trade/A").sequence == 2
+
+
+@contextmanager
+def files_no_longer_than(size: int) -> Iterator[None]:
+    """Let the operating system refuse longer files, as a full disk or a quota does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_log_that_cannot_be_written_at_commit_loses_only_the_group(folder: StateFolder) -> None:
+    store = folder.open()
+    fill(store, 6)
+    known = store.load("trade/A").sequence
+    append_one(store, "trade/A", known)
+    with files_no_longer_than(folder.log.stat().st_size + 100), pytest.raises(Unreachable, match="commit: the disk"):
+        store.commit()
+    with pytest.raises(Unreachable, match="Nothing since the last commit is kept"):
+        store.commit()
+    store.rollback()
+    assert store.load("trade/A").sequence == known
+    append_one(store, "trade/A", known)
+    store.commit()
+    store.close()
+    assert folder.open().load("trade/A").sequence == known + 1
+
+
+def test_a_file_that_cannot_be_written_is_named(folder: StateFolder) -> None:
+    store = folder.open()
+    append_one(store, "trade/A", 0)
+    store.commit()
+    store._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(Unreachable, match="append to trade/A: the file cannot be written"):
+        append_one(store, "trade/A", 1)
+    store._db.execute("PRAGMA query_only = OFF")
+    store.rollback()
+    append_one(store, "trade/A", 1)
+    store.commit()
+
+
+class FailingSync:
+    """The connection, with a COMMIT whose fsync fails."""
+
+    def __init__(self, real: sqlite3.Connection) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        if statement == "COMMIT":
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+        return self._real.execute(statement, *values)
+
+
+def test_after_a_failed_sync_the_outcome_is_unknown_and_the_store_takes_nothing_more(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = folder.open()
+    append_one(store, "trade/A", 0)
+    monkeypatch.setattr(store, "_db", FailingSync(store._db))
+    with pytest.raises(OutcomeUnknown, match="failed a sync"):
+        store.commit()
+    for refused in (store.commit, store.rollback, lambda: store.load("trade/A")):
+        with pytest.raises(Unreachable, match="open the store anew"):
+            refused()
+    store.close()
+    assert folder.open().load("trade/A").sequence in {0, 1}
+
+
+def test_a_store_that_another_program_holds_is_unreachable_after_the_timeout(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_SECONDS", 0.05)
+    store = folder.open()
+    append_one(store, "trade/A", 0)
+    with pytest.raises(Unreachable, match=r"opening .*store.sqlite: another process holds the store"):
+        folder.open()
+    store.commit()
+    with closing(sqlite3.connect(folder.store, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unreachable, match="append to trade/A: another process holds the store"):
+            append_one(store, "trade/A", 1)
+    store.rollback()
+    append_one(store, "trade/A", 1)
+    store.commit()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_whose_file_was_taken_away_is_fenced_before_it_acknowledges_anything(
+    folder: StateFolder, *, replaced: bool
+) -> None:
+    store = folder.open()
+    append_one(store, "trade/A", 0)
+    store.commit()
+    whole = folder.store.read_bytes()
+    folder.store.unlink()
+    if replaced:
+        folder.store.write_bytes(whole)
+    with pytest.raises(Fenced, match="is not the file this run opened"):
+        append_one(store, "trade/A", 1)
+
+
+def test_a_folder_that_is_not_there_is_named(folder: StateFolder) -> None:
+    folder.path.rmdir()
+    with pytest.raises(OutsideError, match=r"opening .*No such file or directory"):
+        folder.open()
+
+
+def test_a_second_thread_waits_its_turn_and_gives_up_with_a_sentence(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "TURN_SECONDS", 0.05)
+    store = folder.open()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with store._calling("stay inside"):
+            inside.set()
+            go_on.wait(5)
+
+    stuck = threading.Thread(target=stay)
+    stuck.start()
+    try:
+        assert inside.wait(5)
+        with pytest.raises(Unreachable, match="another thread has been inside"):
+            store.load("trade/A")
+    finally:
+        go_on.set()
+        stuck.join()
+    assert store.load("trade/A").sequence == 0
