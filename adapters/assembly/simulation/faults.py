@@ -61,7 +61,7 @@ class Faults:
 
     rates: dict[str, float]
     counts: dict[str, int]
-    dice: Random
+    dice: dict[str, Random]  # by name, each its own: leaving one out changes nothing about the others
     happened: Counter[str] = field(default_factory=Counter)
     ended: bool = False  # the world is coming to rest: nothing goes wrong any more
     last_at: float = 0.0  # monotonic seconds
@@ -70,7 +70,7 @@ class Faults:
     def strikes(self, name: str) -> bool:
         """Draw whether this fault happens now. What is switched off draws nothing."""
         rate = self.rates.get(name)
-        return rate is not None and not self.ended and self.dice.random() < rate
+        return rate is not None and not self.ended and self.dice[name].random() < rate
 
     def note(self, name: str, at: float, *, about: str = "", excuses_seconds: float = 0.0) -> None:
         """Record that a fault happens until `at`; protection of what it is about may be late for so long after."""
@@ -97,17 +97,20 @@ class Faults:
 
 
 def draw_faults(seed: int, *, without: Iterable[str] = ()) -> Faults:
-    """Draw a world's faults. `without` leaves some out and changes nothing about the others."""
-    dice = Random(f"{seed}/faults")  # noqa: S311 - repeatable chance is the point
-    share = dice.choice((0.0, 0.15, 0.3, 0.5, 0.8))
+    """Draw a world's faults. `without` leaves some out and changes nothing about the others, nor does a new name."""
+    share = _dice(seed, "share").choice((0.0, 0.15, 0.3, 0.5, 0.8))
     left_out = set(without)
     rates, counts = {}, {}
-    for name, (low, high) in RATES.items():
-        chosen, rate = dice.random() < share, dice.uniform(low, high)
-        if chosen and name not in left_out:
-            rates[name] = rate
-    for name, (fewest, most) in COUNTS.items():
-        chosen, count = dice.random() < share, dice.randint(fewest, most)
-        if chosen and name not in left_out:
-            counts[name] = count
-    return Faults(rates=rates, counts=counts, dice=Random(f"{seed}/faults/dice"))  # noqa: S311 - as above
+    for name in NAMES:
+        dice = _dice(seed, name)
+        if dice.random() >= share or name in left_out:
+            continue
+        if name in RATES:
+            rates[name] = dice.uniform(*RATES[name])
+        else:
+            counts[name] = dice.randint(*COUNTS[name])
+    return Faults(rates=rates, counts=counts, dice={name: _dice(seed, f"{name}/strikes") for name in rates})
+
+
+def _dice(seed: int, name: str) -> Random:
+    return Random(f"{seed}/faults/{name}")  # noqa: S311 - repeatable chance is the point

@@ -1,4 +1,4 @@
-"""Runner: a whole world from its seed: life, faults, coming to rest, the judgement at the end.
+"""Runner: whole worlds from their seeds, and what came of them.
 
 Enters: seeds. Stays out: command lines, printing.
 """
@@ -10,31 +10,21 @@ import logging
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import NoReturn
 
 import structlog
 
-from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
-from actors.model.alert import Severity
 from actors.model.trade import Phase
-from actors.rules.position_life import fold
-from adapters.assembly.simulation.chat import ChatService
 from adapters.assembly.simulation.faults import draw_faults
 from adapters.assembly.simulation.invariants import Violated
-from adapters.assembly.simulation.person import Person
+from adapters.assembly.simulation.life import Life
 from adapters.assembly.simulation.scenario import draw_scenario
 from adapters.assembly.simulation.story import Line
 from adapters.assembly.simulation.world import World
-
-REST_SECONDS = 60.0
-# A price that jumps over an entry and its stop at once causes these, though nothing has gone wrong.
-MARKET_ALARMS = frozenset({"unattributed_execution", "exit_started", "reduced_outside", "order_rejected"})
-TELLING_SECONDS = 240.0  # the longest pause between two attempts at telling, several times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,131 +131,6 @@ def run_world(
         noticed=world.failures,
         lines=world.story.lines(),
     )
-
-
-class Life:
-    """A world from start to rest."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._person = Person(world)
-        self._dice = Random(f"{world.scenario.seed}/life")  # noqa: S311 - repeatable chance is the point
-        self._aimed = 0
-        world.on_handled = self._aim
-
-    def live(self) -> None:
-        """Go through it all. Raises Violated."""
-        world, end = self._world, self._world.scenario.seconds
-        world.open_market(end)
-        self._plan_faults(end)
-        world.agenda.at(0.0, world.start_daemon)
-        world.run_until(end)
-        self._come_to_rest()
-        self._judge()
-
-    def _plan_faults(self, end: float) -> None:
-        world, counts = self._world, self._world.faults.counts
-        hours = end / 3600.0
-        times = {name: max(1, round(count * hours)) for name, count in counts.items()}
-        strewn: dict[str, Callable[[], None]] = {
-            "stream_drop": self._drop_stream,
-            "stream_half_open": world.line.streams["main"].goes_deaf,
-            "chat_outage": self._cut_chat,
-            "funding": self._pay_funding,
-            "disk_full": self._fill_disk,
-            "crash": self._crash,
-        }
-        for name, action in strewn.items():
-            for _ in range(times.get(name, 0)):
-                world.agenda.at(self._dice.uniform(5.0, end), action)
-        self._aimed = times.get("crash_at_request", 0)
-        if "thin_market" in counts:
-            for instrument in world.scenario.instruments:
-                market = world.bybit.exchange.venue.markets[instrument.symbol]
-                notional = self._dice.choice((20, 60, 400))
-                step = instrument.quantity_step
-                market.depth.level_quantity = max(step, notional / instrument.opening_price // step * step)
-            world.faults.note("thin_market", 0.0)
-
-    def _drop_stream(self) -> None:
-        self._world.line.streams["main"].drop(self._dice.choice((0.1, 1.0, 5.0, 30.0)))
-
-    def _cut_chat(self) -> None:
-        self._world.chat.goes_down(self._dice.choice((5.0, 60.0, 600.0)))
-
-    def _pay_funding(self) -> None:
-        chosen = self._dice.choice(self._world.scenario.instruments)
-        self._world.faults.note("funding", self._world.clock.monotonic())
-        self._world.pay_funding(chosen.symbol)
-
-    def _fill_disk(self) -> None:
-        self._world.disk_fills(self._dice.choice((1, 2, 6)))
-
-    def _crash(self) -> None:
-        self._world.crash_soon(self._dice.randint(1, 30))
-
-    def _aim(self, _path: str, message: object) -> None:
-        """Have some of the crashes fall between the steps of an order's way."""
-        if self._aimed and isinstance(message, PlaceOrder | AmendOrder | CancelOrder) and self._dice.random() < 0.1:  # noqa: PLR2004
-            self._aimed -= 1
-            self._world.crash_soon(self._dice.randint(1, 12))
-
-    def _come_to_rest(self) -> None:
-        """Let nothing go wrong any more; wait for the last fault's traces, then as long as coming to rest may take."""
-        world = self._world
-        world.faults.ended = True
-        world.run_until(max(world.faults.last_at, world.clock.monotonic()))
-        while world.system is None:
-            world.run_until(world.clock.monotonic() + 1.0)
-        world.run_until(max(world.faults.traces_until, world.clock.monotonic()) + REST_SECONDS)
-
-    def _judge(self) -> None:
-        world = self._world
-        world.watch.check_rest(self._person.foreign)
-        world.run_until(world.clock.monotonic() + TELLING_SECONDS)
-        self._judge_telling(world.chat)
-        self._judge_journals()
-
-    def _judge_telling(self, chat: ChatService) -> None:
-        """I8 and I9: every command has its outcome, every alert arrived, none twice without saying so."""
-        world = self._world
-        if chat.waiting:
-            raise Violated("I8", "", f"{chat.waiting[0]} was never acknowledged")
-        store = world.store
-        record = store.document(f"chat/{4711}")
-        if record is not None and record.pending:
-            raise Violated("I8", "", f"{record.pending[0]} has no outcome that was seen")
-        if world.watch.alerts:
-            key, raised = next(iter(world.watch.alerts.items()))
-            raise Violated("I9", key, f"never settled: {raised.alert.title}")
-        self._judge_alarms()
-        world.watch.check_told({key for key, _, _ in chat.arrived})
-        asked, offered = self._person.asked, sum(chat.is_question(each) for each in chat.messages)
-        if offered > asked:
-            raise Violated("I8", "", f"{asked} commands were given and {offered} questions asked back")
-        told: Counter[str] = Counter()
-        for key, title, at in chat.arrived:
-            told[key] += 1
-            if told[key] > 1 and "(again)" not in title:
-                raise Violated("I9", key, f"told twice without saying so, the second time at {at:.1f}: {title}")
-
-    def _judge_alarms(self) -> None:
-        """Where nothing goes wrong nobody is alarmed."""
-        world = self._world
-        if world.faults.happened:
-            return
-        for key, raised in world.watch.raised.items():
-            if raised.alert.severity is Severity.CRITICAL and raised.alert.kind not in MARKET_ALARMS:
-                raise Violated("no_false_alarm", key, f"{raised.alert.title} {raised.alert.lines}")
-
-    def _judge_journals(self) -> None:
-        """I15: the stored journal folds to the trade that was watched, and every prefix of it folds."""
-        for trade_id, held in self._world.watch.trades.items():
-            facts = self._world.store.load(f"trade/{trade_id}").facts
-            if fold(facts) != held.trade:
-                raise Violated("I15", trade_id, "the stored journal folds to another trade")
-            for length in range(1, len(facts)):
-                fold(facts[:length])
 
 
 def _digest(world: World) -> str:

@@ -1,0 +1,58 @@
+"""Life: a world from its start to its rest: market, faults, the daemon's runs, and the end where all must agree.
+
+Enters: a world that has not started. Stays out: what goes wrong (strewn and rated faults), judging (judgement).
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
+from adapters.assembly.simulation.judgement import judge
+from adapters.assembly.simulation.person import Person
+from adapters.assembly.simulation.strewn import strew
+from adapters.assembly.simulation.world import World
+
+REST_SECONDS = 60.0
+
+
+class Life:
+    """A world from start to rest."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._person = Person(world)
+        self._dice = Random(f"{world.scenario.seed}/aim")  # noqa: S311 - repeatable chance is the point
+        aimed = world.faults.counts.get("crash_at_request", 0)
+        self._aimed = max(1, round(aimed * world.scenario.seconds / 3600.0)) if aimed else 0
+        world.on_handled = self._aim
+
+    def live(self) -> None:
+        """Go through it all.
+
+        Raises:
+            Violated: an invariant does not hold.
+
+        """
+        world, end = self._world, self._world.scenario.seconds
+        world.open_market(end)
+        strew(world, end)
+        world.agenda.at(0.0, world.start_daemon)
+        world.run_until(end)
+        self._come_to_rest()
+        judge(world, self._person)
+
+    def _aim(self, _path: str, message: object) -> None:
+        """Have some of the crashes fall between the steps of an order's way."""
+        if self._aimed and isinstance(message, PlaceOrder | AmendOrder | CancelOrder) and self._dice.random() < 0.1:  # noqa: PLR2004
+            self._aimed -= 1
+            self._world.crash_soon(self._dice.randint(1, 12))
+
+    def _come_to_rest(self) -> None:
+        """Let nothing go wrong any more; wait for the last fault's traces, then as long as coming to rest may take."""
+        world = self._world
+        world.faults.ended = True
+        world.run_until(max(world.faults.last_at, world.clock.monotonic()))
+        while world.system is None:
+            world.run_until(world.clock.monotonic() + 1.0)
+        world.run_until(max(world.faults.traces_until, world.clock.monotonic()) + REST_SECONDS)
