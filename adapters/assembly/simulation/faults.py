@@ -65,6 +65,7 @@ class Faults:
     happened: Counter[str] = field(default_factory=Counter)
     ended: bool = False  # the world is coming to rest: nothing goes wrong any more
     last_at: float = 0.0  # monotonic seconds
+    times: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of strewn faults; what is not given is drawn
     excuses: dict[str, float] = field(default_factory=dict)  # by trade, symbol or "" for all: lateness until then
 
     def strikes(self, name: str) -> bool:

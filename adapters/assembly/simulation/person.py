@@ -32,6 +32,7 @@ class Person:
         self._opens = 0
         self.foreign: set[str] = set()  # symbols where they traded by hand
         self.pressed: list[int] = []  # messages whose Confirm was pressed
+        self.written: dict[int, str] = {}  # plans, by their action's number
         world.chat.on_shown = self._on_shown
         for action in world.scenario.actions:
             world.agenda.at(action.at, partial(self._act, action))
@@ -44,7 +45,9 @@ class Person:
                 self.asked += 1
                 price = world.price(action.symbol)
                 instrument = world.bybit.exchange.venue.markets[action.symbol].instrument
-                words = plan_words(world.scenario.seed, action, instrument, price, avoid=self._avoid(action.symbol))
+                avoid = self._avoid(action.symbol)
+                words = action.words or plan_words(world.scenario.seed, action, instrument, price, avoid=avoid)
+                self.written[action.number] = words
                 world.chat.says(f"/trade {words}")
             case "close":
                 self.asked += 1

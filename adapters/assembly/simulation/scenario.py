@@ -27,6 +27,7 @@ class Action:
     number: int  # of this action in its world
     symbol: str = ""
     account: str = "main"
+    words: str = ""  # a plan as it was written once; "" has it written around the price of its moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,9 @@ def strew(world: World, end: float) -> None:
     for name, count in world.faults.counts.items():
         dice = Random(f"{world.scenario.seed}/strewn/{name}")  # noqa: S311 - repeatable chance is the point
         if name in STREWN:
-            for _ in range(max(1, round(count * hours))):
-                world.agenda.at(dice.uniform(FIRST_AT_SECONDS, end), partial(STREWN[name], world, dice))
+            drawn = tuple(dice.uniform(FIRST_AT_SECONDS, end) for _ in range(max(1, round(count * hours))))
+            for at in world.faults.times.setdefault(name, drawn):
+                world.agenda.at(at, partial(STREWN[name], world, dice))
         elif name in LASTING:
             LASTING[name](world, dice)
 
