@@ -1,0 +1,71 @@
+"""Garden: every planted bug, and how soon the simulation finds it.
+
+Enters: seeds, how many processes. Stays out: what the bugs do (their own files).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from adapters.assembly.simulation.planted import recording, requesting, telling, trading
+from adapters.assembly.simulation.runner import run_world
+
+BUGS = (*recording.BUGS, *trading.BUGS, *requesting.BUGS, *telling.BUGS)
+HOURS = 0.25  # a dense quarter of an hour finds as much as a whole one
+TRADES_AN_HOUR = 16.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What became of one planted bug."""
+
+    name: str
+    mistake: str
+    seed: int | None  # the first that found it; None: it was missed
+    invariant: str = ""
+    text: str = ""
+
+    @property
+    def caught(self) -> bool:
+        return self.seed is not None
+
+
+def run_planted(seeds: Iterable[int], *, jobs: int = 1, names: Iterable[str] = ()) -> tuple[Finding, ...]:
+    """Plant each bug by itself and look for the first seed that finds it.
+
+    Args:
+        seeds: which, in order.
+        jobs: processes to share the bugs.
+        names: of the bugs to plant; empty for all.
+
+    Raises:
+        LookupError: no bug has one of the names, or a patch's place is gone.
+
+    """
+    known = {bug.name for bug in BUGS}
+    wanted = tuple(names) or tuple(bug.name for bug in BUGS)
+    for name in wanted:
+        if name not in known:
+            raise LookupError(f"there is no planted bug {name!r}; write one of: {', '.join(sorted(known))}")
+    search = partial(find, seeds=tuple(seeds))
+    if jobs == 1:
+        return tuple(map(search, wanted))
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return tuple(pool.map(search, wanted))
+
+
+def find(name: str, *, seeds: tuple[int, ...]) -> Finding:
+    """Plant one bug and run seed after seed until an invariant breaks."""
+    bug = next(bug for bug in BUGS if bug.name == name)
+    with bug.planted():
+        for seed in seeds:
+            violation = run_world(seed, hours=HOURS, trades_an_hour=TRADES_AN_HOUR).violation
+            if violation is not None:
+                return Finding(
+                    name=name, mistake=bug.mistake, seed=seed, invariant=violation.invariant, text=str(violation)
+                )
+    return Finding(name=name, mistake=bug.mistake, seed=None)
