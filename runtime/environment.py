@@ -43,6 +43,7 @@ class InjectedFault:
     """What a test wants to happen instead of, or before, a handler."""
 
     error: BaseException | None = None  # raised where the handler would have run
+    after: bool = False  # the error is raised once the handler is through: what it wanted to send must not leave
     lose: bool = False  # the message vanishes, as if never sent
     spend_seconds: float = 0.0  # virtual time added to the handler
 

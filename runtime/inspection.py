@@ -67,9 +67,11 @@ def _intercepted(cell: "Cell", envelope: Envelope, handler: "Handler") -> "tuple
         cell.context.spend(fault.spend_seconds)
     if fault.error is None:
         return envelope, handler
-    injected = fault.error
+    injected, after = fault.error, fault.after
 
-    def fail(_behaviour: Any, _message: Any) -> None:
+    def fail(behaviour: Any, message: Any) -> None:
+        if after:
+            handler(behaviour, message)
         raise injected
 
     return envelope, fail

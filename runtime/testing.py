@@ -255,10 +255,11 @@ class FaultPlan:
         self._plans: list[tuple[str, type, InjectedFault, list[None]]] = []
 
     def crash(
-        self, path: str, message_type: type, *, times: int = 1, error: BaseException | None = None
+        self, path: str, message_type: type, *, times: int = 1, error: BaseException | None = None, after: bool = False
     ) -> "FaultPlan":
-        """Have the handler raise."""
-        fault = InjectedFault(error=InjectedCrash(f"{path} over {message_type.__name__}") if error is None else error)
+        """Have the handler raise: before it has done anything, or `after` all it does."""
+        raised = InjectedCrash(f"{path} over {message_type.__name__}") if error is None else error
+        fault = InjectedFault(error=raised, after=after)
         return self._add(path, message_type, fault, times)
 
     def lose(self, path: str, message_type: type, *, times: int = 1) -> "FaultPlan":

@@ -242,6 +242,23 @@ def test_faults_are_injected_by_actor_and_type(simulation: Stage) -> None:
     assert simulation.system.ask("other", Do(lambda doer: doer.log)) == [1, "two", 3, "four"]
 
 
+def test_what_a_handler_held_does_not_leave_when_it_is_made_to_fail_at_its_end(simulation: Stage) -> None:
+    simulation.start("doer", Doer)
+    probe = simulation.probe()
+    simulation.system.intercept(FaultPlan().crash("doer", Do, after=True))
+    done: list[str] = []
+
+    def ring_and_note(doer: Any) -> None:
+        done.append("ran")
+        ring(doer)
+
+    simulation.system.tell("doer", Do(ring_and_note))
+    simulation.system.tell("doer", Do(ring))
+    run_until_idle(simulation.system)
+    assert done == ["ran"]
+    assert probe.received == ("rang",)
+
+
 def test_an_outside_ask_lets_exactly_its_timeout_of_virtual_time_pass(simulation: Stage) -> None:
     simulation.start("doer", Doer)
     simulation.system.tell("doer", Do(lambda doer: doer.context.spend(100)))
