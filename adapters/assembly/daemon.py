@@ -9,19 +9,16 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import structlog
 
-from actors.account_client import ClientTerms
-from actors.chat_room import ChatRoom
 from actors.errors import AccessDenied, OutsideError
-from actors.health_checker import HealthChecker, concerns_health
+from actors.health_checker import concerns_health
 from actors.messages import addresses
 from actors.messages.accounts import BookQuestion
 from actors.messages.alert_records import AlertsQuestion
@@ -30,18 +27,12 @@ from actors.messages.health import HostReading
 from actors.messages.storing import Append, PromisedEffect, RegisterQuestion
 from actors.model.account import KeyRights
 from actors.model.alert import Alert, Severity
-from actors.model.trade import BackstopSettings, TradeParameters
-from actors.operator_session import OperatorSession
 from actors.ports import ChatPort, FencePort
 from actors.position_monitor import RunIdentity
-from actors.reconciler import ReconcilerTerms
-from actors.rules.alerting import AlertingPolicy
-from actors.rules.plan_text import parse_plan
-from actors.settings import AlertSettings
-from actors.supervision_tree import World, daemon_tree
 from adapters.assembly.runtime_log import log_runtime_event
 from adapters.assembly.state_binding import DOCUMENT as BINDING
 from adapters.assembly.state_binding import StateBinding, contradiction, joined
+from adapters.assembly.wiring import Ports, Terms, wire
 from adapters.bybit.access import BybitAccess
 from adapters.bybit.connections import open_exchange, open_market_stream, open_private_stream
 from adapters.bybit.rate_limit import RateBudget
@@ -53,9 +44,6 @@ from runtime import (
     ActorSystem,
     AskFailed,
     AskTimeout,
-    ChildSpec,
-    Intensity,
-    MailboxSpec,
     PooledDispatcher,
     Refused,
     RuntimeEvent,
@@ -64,9 +52,6 @@ from runtime import (
     ThreadedDispatcher,
     tune_interpreter,
 )
-from runtime.circuit_breaker import CircuitBreaker
-
-HAND_OVER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +62,8 @@ class Outside:
     accounts: Mapping[str, BybitAccess]  # the first is where prices are read when the public stream is silent
     open_chat: Callable[[], ChatPort]
     fence: FencePort
-    version: str
-    default_chat_id: int | None = None
-    parameters: TradeParameters = field(default_factory=TradeParameters)
-    backstop: BackstopSettings = field(default_factory=BackstopSettings)
-    client: ClientTerms = field(default_factory=ClientTerms)
-    reconciler: ReconcilerTerms = field(default_factory=ReconcilerTerms)
-    read_plan: Callable[..., Any] = parse_plan
+    terms: Terms
     beat: Callable[[], None] = lambda: None  # told on every healthy beat; the service manager's watchdog
-    monitor_intensity: Intensity = field(default_factory=lambda: Intensity(max_restarts=5, within_seconds=60.0))
-    alerts: AlertSettings = field(default_factory=AlertSettings)
     observers: tuple[Callable[[RuntimeEvent], None], ...] = ()
     on_escalation: Callable[[str, BaseException], None] | None = None  # the root gave up: end and start anew
 
@@ -118,7 +95,7 @@ class Daemon:
     def start(self) -> None:
         """Start the tree; returns when every room is up. Trades are taken up meanwhile."""
         tune_interpreter()
-        self.system.start(*daemon_tree(self._world()))
+        self.system.start(*wire(self.system, self.identity, self._outside.terms, self._ports()))
 
     def start_faults(self, mode: str) -> list[str]:
         """Say what forbids the start: keys that cannot trade, and a state folder that belongs to something else.
@@ -217,55 +194,20 @@ class Daemon:
             return False
         return True
 
-    # --- the world --------------------------------------------------------------------------------------------------
-    def _world(self) -> World:
+    # --- its ports --------------------------------------------------------------------------------------------------
+    def _ports(self) -> Ports:
         outside = self._outside
-        accounts = tuple(outside.accounts)
-        health = partial(
-            HealthChecker,
-            accounts=accounts,
-            read_tree=self.system.snapshot,
-            read_host=self._read_host,
-            beat=outside.beat,
-        )
-        return World(
-            identity=self.identity,
-            accounts=accounts,
+        return Ports(
+            accounts=tuple(outside.accounts),
             open_store=lambda: self._store,
             open_exchange=self._open_exchange,
             open_private_stream=self._open_private_stream,
             open_market_stream=self._open_market_stream,
             open_chat=outside.open_chat,
             fence=outside.fence,
-            enqueue=self.system.tell,
-            hand_over=self._hand_over,
-            default_chat_id=outside.default_chat_id,
-            chats=ChildSpec("chats", partial(ChatRoom, self._session)),
-            health=ChildSpec("health", health, mailbox=MailboxSpec(capacity=20_000)),
-            parameters=outside.parameters,
-            backstop=outside.backstop,
-            client=outside.client,
-            reconciler=outside.reconciler,
-            monitor_intensity=outside.monitor_intensity,
-            alerting=AlertingPolicy(
-                dedup_seconds=outside.alerts.dedup_window_seconds,
-                bound=outside.alerts.queue_bound,
-                failed_kept=outside.alerts.failed_kept,
-            ),
-            breaker=CircuitBreaker(
-                failure_threshold=outside.alerts.breaker_failures, open_seconds=outside.alerts.breaker_open_seconds
-            ),
+            read_host=self._read_host,
+            beat=outside.beat,
         )
-
-    def _hand_over(self, path: str, report: object) -> None:
-        """Give what a person did to its room and wait for the record, so that a kill in between loses nothing."""
-        self.system.ask(path, report, timeout_seconds=HAND_OVER_SECONDS)
-
-    def _session(self, chat_id: int) -> ChildSpec:
-        session = partial(
-            OperatorSession, chat_id=chat_id, version=self._outside.version, read_plan=self._outside.read_plan
-        )
-        return ChildSpec(str(chat_id), session)
 
     def _open_exchange(self, account: str) -> Any:
         return open_exchange(

@@ -30,6 +30,7 @@ from actors.rules.client_order_ids import parse_client_order_id
 from actors.rules.plan_text import parse_plan
 from actors.rules.position_life import fold
 from adapters.assembly.daemon import Daemon, Outside
+from adapters.assembly.wiring import Terms
 from adapters.bybit.access import BybitAccess
 from adapters.host.log_output import close_logging, configure_logging
 from adapters.simulated.bot_api import LOCAL_TOKEN, BotApiServer
@@ -166,8 +167,7 @@ class Demonstration:
                 accounts={"main": access},
                 open_chat=lambda: TelegramChat(config),
                 fence=_NoFence(),
-                version="demo",
-                default_chat_id=PERSON,
+                terms=Terms(version="demo", default_chat_id=PERSON),
                 observers=(self._on_event,),
             )
         )

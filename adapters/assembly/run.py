@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -23,14 +22,11 @@ from urllib.parse import urlsplit
 import structlog
 
 from actors.errors import OutsideError, Unreachable
-from actors.model.trade import BackstopSettings, TradeParameters
 from actors.ports import ChatPort
-from actors.reconciler import ReconcilerTerms
-from actors.rules.plan_text import parse_plan
-from actors.rules.reconcile_pace import PaceTerms
 from actors.settings import Settings
 from adapters.assembly.daemon import Daemon, Outside, boot_id
 from adapters.assembly.verbs import Verbs
+from adapters.assembly.wiring import terms_of
 from adapters.bybit.access import BybitAccess
 from adapters.cli.arguments import Run
 from adapters.console.chat import CONSOLE_CHAT_ID, ConsoleChat
@@ -114,6 +110,10 @@ class _Run:
         self._notes = read.notes
         self._lock = lock
         self._version = version
+        chat = read.settings.chat
+        self._terms = terms_of(
+            read.settings, version=version, default_chat_id=chat.default_chat_id if chat.token else CONSOLE_CHAT_ID
+        )
         self._ending = threading.Event()
         self._asked_at: float | None = None  # monotonic; when it was first asked to end
         self._gave_up = False
@@ -140,8 +140,7 @@ class _Run:
             self._log.critical("run_refused", reason=refused)
             return _refuse(refused)
         self._lock.also_watch(daemon.superseded)
-        read_plan = partial(_read_plan, self._settings)
-        verbs = Verbs(daemon, read_plan, self._about(daemon))
+        verbs = Verbs(daemon, self._terms.read_plan, self._about(daemon))
         control = ControlServer(self._folder, verbs.handle)
         try:
             self._announce(daemon)
@@ -187,26 +186,12 @@ class _Run:
 
     def _outside(self, accounts: Mapping[str, BybitAccess]) -> Outside:
         settings = self._settings
-        trading = settings.trading
         return Outside(
             state=self._folder.path,
             accounts=accounts,
             open_chat=_chat(settings),
             fence=self._lock,
-            version=self._version,
-            default_chat_id=settings.chat.default_chat_id if settings.chat.token else CONSOLE_CHAT_ID,
-            parameters=TradeParameters(
-                breakeven_margin_fraction=trading.breakeven_margin,
-                own_stop_deadline_seconds=settings.timing.own_stop_deadline_seconds,
-            ),
-            backstop=BackstopSettings(
-                distance=trading.backstop_distance,
-                min_ticks=trading.backstop_min_ticks,
-                most_trades=trading.most_trades_per_symbol,
-            ),
-            reconciler=ReconcilerTerms(pace=PaceTerms(steady_seconds=settings.timing.slow_read_seconds)),
-            alerts=settings.alerts,
-            read_plan=partial(_read_plan, settings),
+            terms=self._terms,
             beat=_tell_watchdog,
             on_escalation=self._on_escalation,
         )
@@ -275,16 +260,6 @@ def _is_local(url: str) -> bool:
 
 def _tell_watchdog() -> None:
     notify("WATCHDOG=1")
-
-
-def _read_plan(settings: Settings, words: str, **more: Any) -> Any:
-    """Read a one-line order under this run's settings."""
-    options: dict[str, Any] = {
-        "rung_fractions": settings.trading.rung_fractions,
-        "accounts": tuple(account.name for account in settings.accounts),
-        "cancel_entries_on_first_target": settings.trading.cancel_entries_on_first_target,
-    }
-    return parse_plan(words, **{**options, **more})
 
 
 def _somebody_may_type(source: TextIO | None) -> bool:

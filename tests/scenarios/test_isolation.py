@@ -31,6 +31,7 @@ from actors.rules.client_order_ids import parse_client_order_id
 from actors.rules.plan_text import parse_plan
 from actors.rules.position_life import fold
 from adapters.assembly.daemon import Daemon, Outside
+from adapters.assembly.wiring import Terms
 from adapters.bybit.access import BybitAccess
 from adapters.simulated.config import ExchangeConfig
 from adapters.simulated.misbehaviour import Fault
@@ -96,8 +97,7 @@ class Stage:
                 accounts={"main": access},
                 open_chat=lambda: self.chat,
                 fence=HeldByNobodyElse(),
-                version="test",
-                default_chat_id=1,
+                terms=Terms(version="test", default_chat_id=1),
                 observers=(self._on_event,),
             )
         )
