@@ -7,7 +7,7 @@ faults with random rates, so that some worlds are quiet and some suffer from one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -110,7 +110,18 @@ def draw_faults(seed: int, *, without: Iterable[str] = ()) -> Faults:
             rates[name] = dice.uniform(*RATES[name])
         else:
             counts[name] = dice.randint(*COUNTS[name])
-    return Faults(rates=rates, counts=counts, dice={name: _dice(seed, f"{name}/strikes") for name in rates})
+    return given_faults(seed, rates, counts)
+
+
+def given_faults(
+    seed: int,
+    rates: Mapping[str, float],
+    counts: Mapping[str, int],
+    times: Mapping[str, tuple[float, ...]] | None = None,
+) -> Faults:
+    """Make these faults ready to strike; `times`: of strewn ones, drawn where they are not given."""
+    dice = {name: _dice(seed, f"{name}/strikes") for name in rates}
+    return Faults(rates=dict(rates), counts=dict(counts), dice=dice, times=dict(times or {}))
 
 
 def _dice(seed: int, name: str) -> Random:

@@ -21,7 +21,7 @@ class Life:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._person = Person(world)
+        self.person = Person(world)
         self._dice = Random(f"{world.scenario.seed}/aim")  # noqa: S311 - repeatable chance is the point
         aimed = world.faults.counts.get("crash_at_request", 0)
         self._aimed = max(1, round(aimed * world.scenario.seconds / 3600.0)) if aimed else 0
@@ -40,7 +40,7 @@ class Life:
         world.agenda.at(0.0, world.start_daemon)
         world.run_until(end)
         self._come_to_rest()
-        judge(world, self._person)
+        judge(world, self.person)
 
     def _aim(self, _path: str, message: object) -> None:
         """Have some of the crashes fall between the steps of an order's way."""

@@ -1,6 +1,6 @@
-"""Runner: whole worlds from their seeds, and what came of them.
+"""Runner: one world from its case, from start to rest, and what came of it.
 
-Enters: seeds. Stays out: command lines, printing.
+Enters: cases, seeds. Stays out: processes, command lines, printing.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import hashlib
 import logging
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -19,20 +20,34 @@ from typing import NoReturn
 import structlog
 
 from actors.model.trade import Phase
-from adapters.assembly.simulation.faults import draw_faults
+from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.life import Life
-from adapters.assembly.simulation.scenario import draw_scenario
 from adapters.assembly.simulation.story import Line
 from adapters.assembly.simulation.world import World
+
+BROKE = "simulation_broke"  # named like an invariant: a world that ends in an error has shown nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold, where, and how it showed."""
+
+    invariant: str
+    about: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.about}: {self.text}" if self.about else f"{self.invariant}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one world went."""
+    """How one world went. It travels between processes."""
 
     seed: int
-    violation: Violated | None
+    case: Case  # as it was lived: plans written and instants drawn on the way put down
+    violation: Violation | None
     digest: str
     trades: int
     closed: int
@@ -43,82 +58,53 @@ class Outcome:
     wall_seconds: float
     noticed: Counter[str] = field(default_factory=Counter)
     lines: tuple[Line, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """How many worlds went."""
-
-    seeds: int
-    hours_simulated: float
-    trades: int
-    faults_injected: int
-    messages: int
-    violations: tuple[tuple[int, str], ...]
-    digest: str
-    wall_seconds: float
-    slowest_seed: int
-    faults: Counter[str]
-    noticed: Counter[str]
-
-    @property
-    def virtual_seconds_per_second(self) -> float:
-        return self.hours_simulated * 3600 / self.wall_seconds if self.wall_seconds else 0.0
-
-
-def run_simulation(
-    seeds: Iterable[int], *, hours: float = 1.0, trades_an_hour: float = 10.0, without: Iterable[str] = ()
-) -> Report:
-    """Run one world a seed.
-
-    Args:
-        seeds: which.
-        hours: virtual time of each, before it comes to rest.
-        trades_an_hour: plans the person writes.
-        without: names of faults that are left out.
-
-    """
-    outcomes = [run_world(seed, hours=hours, trades_an_hour=trades_an_hour, without=without) for seed in seeds]
-    digest = hashlib.blake2b("".join(each.digest for each in outcomes).encode(), digest_size=16)
-    return Report(
-        seeds=len(outcomes),
-        hours_simulated=sum(each.virtual_seconds for each in outcomes) / 3600,
-        trades=sum(each.trades for each in outcomes),
-        faults_injected=sum(sum(each.faults.values()) for each in outcomes),
-        messages=sum(each.messages for each in outcomes),
-        violations=tuple((each.seed, str(each.violation)) for each in outcomes if each.violation is not None),
-        digest=digest.hexdigest(),
-        wall_seconds=sum(each.wall_seconds for each in outcomes),
-        slowest_seed=max(outcomes, key=lambda each: each.wall_seconds).seed if outcomes else 0,
-        faults=sum((each.faults for each in outcomes), Counter()),
-        noticed=sum((each.noticed for each in outcomes), Counter()),
-    )
-
-
-def story(seed: int, *, hours: float = 1.0, trades_an_hour: float = 10.0, last: int = 120) -> tuple[Outcome, list[str]]:
-    """Run one world and give its outcome with the last lines that concern what was violated."""
-    outcome = run_world(seed, hours=hours, trades_an_hour=trades_an_hour, tell=True)
-    return outcome, [str(line) for line in outcome.lines[-last:]]
+    subjects: tuple[str, ...] = ()  # trades and orders that the violation concerns
+    symbols: tuple[str, ...] = ()  # theirs
 
 
 def run_world(
-    seed: int, *, hours: float = 1.0, trades_an_hour: float = 10.0, without: Iterable[str] = (), tell: bool = False
+    seed: int,
+    *,
+    hours: float = 1.0,
+    trades_an_hour: float = TRADES_AN_HOUR,
+    without: Iterable[str] = (),
+    tell: bool = False,
 ) -> Outcome:
-    """Run one world from its start to its rest, or to its first violation."""
+    """Run the world of a seed from its start to its rest, or to its first violation."""
+    return run_case(draw_case(seed, hours=hours, trades_an_hour=trades_an_hour, without=without), tell=tell)
+
+
+def run_case(case: Case, *, tell: bool = False, folder: Path | None = None, logged: bool = False) -> Outcome:
+    """Run one world from its start to its rest, or to its first violation.
+
+    Args:
+        case: what it is made from.
+        tell: keep the lines of its story.
+        folder: where its state folders come and go; by default the system's place for such things.
+        logged: leave the daemon's logging as it is configured, instead of silencing it.
+
+    """
     began = time.perf_counter()
-    scenario = draw_scenario(seed, hours=hours, trades_an_hour=trades_an_hour)
-    faults = draw_faults(seed, without=without)
-    violation: Violated | None = None
-    with _silence(), tempfile.TemporaryDirectory(prefix="standfast-simulation-") as folder:
-        world = World(scenario, faults, Path(folder), story=tell)
+    faults = case.faults()
+    violation: Violation | None = None
+    with (
+        nullcontext() if logged else _silence(),
+        tempfile.TemporaryDirectory(prefix="standfast-simulation-", dir=folder) as place,
+    ):
+        world = World(case.scenario, faults, Path(place), story=tell)
+        life = Life(world)
         try:
-            Life(world).live()
+            life.live()
         except Violated as found:
-            violation = found
+            violation = Violation(invariant=found.invariant, about=found.about, text=found.text)
+        except Exception:  # noqa: BLE001 - told with its traceback, and counted; the other seeds go on
+            violation = Violation(invariant=BROKE, about="", text=traceback.format_exc())
         finally:
             world.close()
+    subjects, symbols = _concerned(world, violation)
     return Outcome(
-        seed=seed,
+        seed=case.seed,
+        case=case.lived(life.person.written, faults.times),
         violation=violation,
         digest=_digest(world),
         trades=len(world.watch.trades),
@@ -130,7 +116,24 @@ def run_world(
         wall_seconds=time.perf_counter() - began,
         noticed=world.failures,
         lines=world.story.lines(),
+        subjects=subjects,
+        symbols=symbols,
     )
+
+
+def _concerned(world: World, violation: Violation | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Find the trades that a violation speaks of, or else those on its symbol, and their symbols."""
+    if violation is None or violation.invariant == BROKE:
+        return (), ()
+    trades = {trade_id: held.trade.plan.symbol for trade_id, held in world.watch.trades.items()}
+    spoken = f"{violation.about} {violation.text}"
+    concerned = [trade_id for trade_id in trades if trade_id in spoken]
+    symbols = {trades[trade_id] for trade_id in concerned}
+    if not concerned:
+        symbols = {each.symbol for each in world.scenario.instruments if each.symbol in spoken}
+        concerned = [trade_id for trade_id, symbol in trades.items() if symbol in symbols]
+    subjects = [violation.about, *concerned] if violation.about else concerned
+    return tuple(dict.fromkeys(subjects)), tuple(sorted(symbols))
 
 
 def _digest(world: World) -> str:

@@ -389,7 +389,7 @@ class World:
     def _on_committed(self, append: Append) -> None:
         if self.story.wanted:
             for fact in append.facts:
-                self.story.tell("journal", append.stream.removeprefix("trade/"), _brief(fact))
+                self.story.journal(append.stream, fact)
             for effect in append.effects:
                 self.story.tell("promise", append.stream.removeprefix("trade/"), f"{effect.key}")
         try:
@@ -446,8 +446,3 @@ def _host() -> HostReading:
 
 def _session(chat_id: int) -> ChildSpec:
     return ChildSpec(str(chat_id), partial(OperatorSession, chat_id=chat_id, version="simulated"))
-
-
-def _brief(fact: Any) -> str:
-    text = repr(fact)
-    return text if len(text) < 400 else f"{text[:400]}…"  # noqa: PLR2004 - a line one can still read
