@@ -11,10 +11,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from adapters.assembly.simulation.planted import recording, requesting, telling, trading
+from adapters.assembly.simulation.planted import recording, requesting, supervising, telling, trading
 from adapters.assembly.simulation.runner import run_world
 
-BUGS = (*recording.BUGS, *trading.BUGS, *requesting.BUGS, *telling.BUGS)
+BUGS = (*recording.BUGS, *trading.BUGS, *requesting.BUGS, *telling.BUGS, *supervising.BUGS)
 HOURS = 0.25  # a dense quarter of an hour finds as much as a whole one
 TRADES_AN_HOUR = 16.0
 
