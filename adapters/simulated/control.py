@@ -13,6 +13,7 @@ from aiohttp import web
 from adapters.simulated.local_bybit import LocalBybit
 from adapters.simulated.misbehaviour import Misbehaviour, parse_fault
 from adapters.simulated.refusals import Refusal
+from adapters.simulated.timeline import Timeline
 from adapters.simulated.v5_rows import text
 from adapters.simulated.v5_stream import V5Stream
 
@@ -30,12 +31,15 @@ class Control:
         stream: V5Stream,
         paths: Mapping[str, object],
         publish: Callable[[], None],
+        *,
+        timeline: Timeline,
     ) -> None:
         self._bybit = bybit
         self._misbehaviour = misbehaviour
         self._stream = stream
         self._paths = paths
         self._publish = publish
+        self._timeline = timeline
 
     def routes(self) -> list[web.RouteDef]:
         """What to serve."""
@@ -45,6 +49,7 @@ class Control:
             web.post("/control/faults", self.faults),
             web.delete("/control/faults", self.behave),
             web.get("/control/state", self.state),
+            web.post("/control/timeline", self.timeline),
         ]
 
     async def prices(self, request: web.Request) -> web.Response:
@@ -101,6 +106,10 @@ class Control:
     async def state(self, _: web.Request) -> web.Response:
         """Every account's orders, positions, executions, closed PnL and audit."""
         return web.json_response(self._bybit.control_state())
+
+    async def timeline(self, _: web.Request) -> web.Response:
+        """When executions were sent and orders' requests received since this was last asked; then begin anew."""
+        return web.json_response(self._timeline.take())
 
 
 def parse_prices(stated: Any) -> Prices:

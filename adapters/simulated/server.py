@@ -18,6 +18,7 @@ from adapters.simulated.config import ExchangeConfig
 from adapters.simulated.control import Control
 from adapters.simulated.local_bybit import LocalBybit
 from adapters.simulated.misbehaviour import Fault, Misbehaviour
+from adapters.simulated.timeline import Timeline
 from adapters.simulated.v5_http import V5Http
 from adapters.simulated.v5_stream import V5Stream
 from adapters.simulated.venue import Clock
@@ -48,10 +49,16 @@ class RunningExchange:
         self.port = 0
         self._config = config
         self._stopping = asyncio.Event()
-        self.stream = V5Stream(self.bybit, self.misbehaviour)
-        self._http = V5Http(self.bybit, self.misbehaviour, self.stream.publish_private, self._stopping)
+        timeline = Timeline() if config.control else None
+        self.stream = V5Stream(self.bybit, self.misbehaviour, timeline)
+        self._http = V5Http(self.bybit, self.misbehaviour, self.stream.publish_private, self._stopping, timeline)
         self.control = Control(
-            self.bybit, self.misbehaviour, self.stream, self._http.endpoints, self.stream.publish_private
+            self.bybit,
+            self.misbehaviour,
+            self.stream,
+            self._http.endpoints,
+            self.stream.publish_private,
+            timeline=timeline or Timeline(),
         )
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -7,6 +7,7 @@ only then the private stream's messages.
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,7 @@ from adapters.simulated.misbehaviour import Fault, Misbehaviour
 from adapters.simulated.rate_limits import ADDRESS_LIMIT, ADDRESS_WINDOW_MS, RateLimits, Standing
 from adapters.simulated.records import Account
 from adapters.simulated.refusals import TOO_MANY_VISITS, Refusal, bad_parameter
+from adapters.simulated.timeline import Timeline
 from adapters.simulated.v5_routes import Endpoint, answer, endpoints
 from adapters.simulated.v5_signing import authenticate
 
@@ -29,10 +31,16 @@ class V5Http:
     """Serves every path of the v5 protocol."""
 
     def __init__(
-        self, bybit: LocalBybit, misbehaviour: Misbehaviour, publish: Callable[[], None], stopping: asyncio.Event
+        self,
+        bybit: LocalBybit,
+        misbehaviour: Misbehaviour,
+        publish: Callable[[], None],
+        stopping: asyncio.Event,
+        timeline: Timeline | None = None,
     ) -> None:
         """``publish`` sends the pending private rows out; ``stopping`` ends held connections."""
         self._bybit = bybit
+        self._timeline = timeline
         self._misbehaviour = misbehaviour
         self._publish = publish
         self._stopping = stopping
@@ -55,6 +63,7 @@ class V5Http:
         return await self._answer(request, endpoint, body)
 
     async def _answer(self, request: web.Request, endpoint: Endpoint, body: str) -> web.StreamResponse:
+        read_at_ns = time.monotonic_ns()
         raw_query = request.raw_path.partition("?")[2]
         key = request.headers.get("X-BAPI-API-KEY", "")
         known = self._bybit.accounts_by_key.get(key)
@@ -69,6 +78,8 @@ class V5Http:
             params = _parse(body) if request.method == "POST" else dict(parse_qsl(raw_query, keep_blank_values=True))
         except Refusal as refusal:
             return web.json_response(self._envelope(refusal.code, refusal.text))
+        if self._timeline is not None and account is not None and request.method == "POST":
+            self._timeline.received(account.name, request.path, read_at_ns, params)
         counter = (key, request.path)
         standing = self._limits.take(counter, endpoint.limit, self._clock()) if endpoint.signed else None
         if standing is not None and not standing.passed and not endpoint.batch:

@@ -18,6 +18,7 @@ from adapters.simulated.misbehaviour import Misbehaviour
 from adapters.simulated.public_topics import PublicTopics
 from adapters.simulated.records import Account
 from adapters.simulated.refusals import Refusal
+from adapters.simulated.timeline import Timeline
 from adapters.simulated.v5_signing import authenticate_stream
 from adapters.simulated.venue import PrivateEvent
 
@@ -32,19 +33,20 @@ Message = dict[str, Any]
 class Connection:
     """One socket: what it subscribed to, and its way out."""
 
-    def __init__(self, socket: web.WebSocketResponse, *, private: bool) -> None:
+    def __init__(self, socket: web.WebSocketResponse, *, private: bool, timeline: Timeline | None = None) -> None:
         self.socket = socket
         self.private = private
         self.conn_id = uuid4().hex
         self.account: Account | None = None
         self.topics: dict[str, None] = {}
-        self._queue: asyncio.Queue[str] = asyncio.Queue(_QUEUE_LIMIT)
+        self._timeline = timeline
+        self._queue: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(_QUEUE_LIMIT)
         self.transport: asyncio.BaseTransport | None = None
 
     def send(self, message: Message) -> None:
         """Queue a message; a socket that left 20,000 unread is cut."""
         try:
-            self._queue.put_nowait(json.dumps(message, separators=(",", ":")))
+            self._queue.put_nowait((json.dumps(message, separators=(",", ":")), message))
         except asyncio.QueueFull:
             self.abort()
 
@@ -56,7 +58,9 @@ class Connection:
     async def write(self) -> None:
         """Send what is queued, until the socket ends."""
         while True:
-            text = await self._queue.get()
+            text, message = await self._queue.get()
+            if self._timeline is not None and self.account is not None:
+                self._timeline.sent(self.account.name, message)
             try:
                 await self.socket.send_str(text)
             except (ConnectionError, RuntimeError):
@@ -66,8 +70,9 @@ class Connection:
 class V5Stream:
     """All sockets of the exchange."""
 
-    def __init__(self, bybit: LocalBybit, misbehaviour: Misbehaviour) -> None:
+    def __init__(self, bybit: LocalBybit, misbehaviour: Misbehaviour, timeline: Timeline | None = None) -> None:
         self._bybit = bybit
+        self._timeline = timeline
         self._venue = bybit.exchange.venue
         self._misbehaviour = misbehaviour
         self._connections: set[Connection] = set()
@@ -92,7 +97,7 @@ class V5Stream:
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="this path speaks WebSocket")
         await socket.prepare(request)
-        connection = Connection(socket, private=private)
+        connection = Connection(socket, private=private, timeline=self._timeline)
         connection.transport = request.transport
         self._connections.add(connection)
         writer = asyncio.create_task(connection.write())

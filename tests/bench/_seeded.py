@@ -110,10 +110,13 @@ class _Unlimited(RateBudget):
         """Forget it."""
 
 
-def seed(folder: Path, *, trades: int, per_symbol: int = PER_SYMBOL) -> Seeded:
-    """Write both states under `folder` (made if need be); `per_symbol` trades share a symbol's position."""
+def seed(folder: Path, *, trades: int, per_symbol: int = PER_SYMBOL, margin_usdt: Decimal = MARGIN_USDT) -> Seeded:
+    """Write both states under `folder` (made if need be); `per_symbol` trades share a symbol's position.
+
+    Each binds `margin_usdt`.
+    """
     symbols = -(-trades // per_symbol)
-    seeding = _Seeding(folder, instruments=max(0, symbols - len(LISTED)), trades=trades)
+    seeding = _Seeding(folder, instruments=max(0, symbols - len(LISTED)), trades=trades, margin_usdt=margin_usdt)
     try:
         return seeding.run(per_symbol)
     finally:
@@ -121,7 +124,8 @@ def seed(folder: Path, *, trades: int, per_symbol: int = PER_SYMBOL) -> Seeded:
 
 
 class _Seeding:
-    def __init__(self, folder: Path, *, instruments: int, trades: int) -> None:
+    def __init__(self, folder: Path, *, instruments: int, trades: int, margin_usdt: Decimal) -> None:
+        self._margin_usdt = margin_usdt
         self._state = folder / "state"
         self._state.mkdir(parents=True, exist_ok=True)
         self._exchange_state = folder / "exchange.json"
@@ -222,7 +226,7 @@ class _Seeding:
         if view is None:
             raise RuntimeError(f"the exchange does not list {symbol}")
         settings = BackstopSettings()
-        plan = _plan(instrument, view)
+        plan = _plan(instrument, view, self._margin_usdt)
         sized = judge(plan, view, _NOBODY, distance=settings.distance, min_ticks=settings.min_ticks)
         if not isinstance(sized, SizedPlan):
             raise RuntimeError(f"{symbol}: {[refusal.text for refusal in sized]}")  # noqa: TRY004 - no type is wrong
@@ -312,7 +316,7 @@ class _Seeding:
         return int(self._now.timestamp() * 1000)
 
 
-def _plan(instrument: Instrument, view: OpeningView) -> TradePlan:
+def _plan(instrument: Instrument, view: OpeningView, margin_usdt: Decimal) -> TradePlan:
     price = view.last_price
     return TradePlan(
         account=ACCOUNT,
@@ -325,7 +329,7 @@ def _plan(instrument: Instrument, view: OpeningView) -> TradePlan:
             for above, share in RUNGS
         ),
         stop_price=instrument.to_tick(price * (1 - STOP_BELOW)),
-        margin_fraction=MARGIN_USDT / view.balance.available_usdt,
+        margin_fraction=margin_usdt / view.balance.available_usdt,
         leverage=LEVERAGE,
     )
 

@@ -214,3 +214,23 @@ def test_queued_faults_can_be_forgotten(exchange: ExchangeServer, http: HTTP) ->
     fault(exchange, path="/v5/order/create", kind="http_503", times=50)
     assert requests.delete(f"{exchange.rest_url}/control/faults", timeout=5).json() == {"queued": 0}
     http.place_order(**ORDER)
+
+
+def test_the_timeline_tells_when_an_execution_left_and_when_the_request_after_it_came(
+    exchange: ExchangeServer, http: HTTP, plain_socket: Callable[[str], PlainSocket]
+) -> None:
+    listener = plain_socket(exchange.ws_url + "/v5/private")
+    listener.sign_in("execution")
+    http.place_order(**ORDER, orderLinkId="entry", stopLoss="59000")
+    control(exchange, "prices", {"BTCUSDT": "58000"})
+    assert len([listener.read(), listener.read()]) == 2  # the entry, then its stop, which fired
+    http.place_order(**ORDER | {"price": "57900"}, orderLinkId="again")
+
+    found = requests.post(f"{exchange.rest_url}/control/timeline", timeout=5).json()
+    entry, stop = found["sent"]
+    assert (entry["account"], entry["symbol"], entry["orderLinkId"]) == ("main", "BTCUSDT", "entry")
+    assert stop["execQty"] == ORDER["qty"]
+    first, again = found["received"]
+    assert (again["account"], again["path"], again["orderLinkId"]) == ("main", "/v5/order/create", "again")
+    assert first["at_ns"] < entry["at_ns"] < stop["at_ns"] < again["at_ns"]
+    assert requests.post(f"{exchange.rest_url}/control/timeline", timeout=5).json() == {"sent": [], "received": []}
