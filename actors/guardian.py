@@ -2,6 +2,7 @@
 
 Small on purpose, and apart from the code that failed: of the trade's journal it reads what was opened and where the
 backstop was last meant to be; of the exchange, position and orders. When nothing covers the position, it sets the stop.
+A person's wish to close it writes down, and has the monitor tried again at once to carry it out.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from decimal import Decimal
 
 from actors.messages import addresses
 from actors.messages.accounts import AccountSnapshot, BackstopMoved, SnapshotQuestion
-from actors.messages.monitoring import Wake
+from actors.messages.monitoring import LeaveNow, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, SetPositionStop, Settlement
-from actors.messages.storing import LoadStream, Perform, PromisedEffect, StoredStream
-from actors.messages.trading import TradeOpened
+from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, Perform, PromisedEffect, StoredStream
+from actors.messages.trading import ExitReason, ExitStarted, TradeOpened
 from actors.model.money import ZERO
 from actors.model.order import ObservedOrder
 from actors.model.position import ObservedPosition
-from runtime import Actor, Answered, NotAnswered, handles
+from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, handles
 
 BEAT_SECONDS = 10.0
 LONGEST_BEAT_SECONDS = 60.0
@@ -30,6 +31,8 @@ class Guardian(Actor):
         self._opened: TradeOpened | None = None
         self._backstop = ZERO
         self._beat = BEAT_SECONDS
+        self._wish: LeaveNow | None = None
+        self._owed: list[Reply] = []  # to those who wish the trade closed
 
     def on_start(self) -> None:
         self.context.log.warning("guardian_stands_in", trade=self._stream)
@@ -50,6 +53,8 @@ class Guardian(Actor):
     def _on_answer(self, message: Answered) -> None:
         if message.tag == "journal":
             self._take_up(message.value)
+        elif message.tag == "wish":
+            self._write_wish(message.value)
         else:
             self._guard(message.value)
 
@@ -70,9 +75,59 @@ class Guardian(Actor):
 
     @handles(NotAnswered)
     def _on_no_answer(self, message: NotAnswered) -> None:
+        if message.tag == "wish":
+            self._refuse_wish(f"the journal was not read ({message.error})")
+            return
         self.context.log.error("guardian_blind", about=str(message.tag), reason=message.reason)
         self._beat = min(LONGEST_BEAT_SECONDS, self._beat * 2)
         self._rest()
+
+    # --- a person's wish to close -------------------------------------------------------------------------------------
+    @handles(LeaveNow)
+    def _on_leave(self, message: LeaveNow) -> object:
+        self._owed.append(self.context.defer_reply())
+        self._wish = message
+        self.context.ask(addresses.STORE, LoadStream(stream=self._stream), timeout_seconds=5, tag="wish")
+        return LATER
+
+    def _write_wish(self, stored: StoredStream) -> None:
+        """Journal that the trade is to be left, unless it is leaving, so that no crash can lose the wish."""
+        if self._wish is None:
+            return
+        if any(isinstance(fact, ExitStarted) for fact in stored.facts):
+            self._have_it_tried()
+            return
+        exit_started = ExitStarted(reason=ExitReason.PERSON, by=self._wish.by, started_at=self.context.now())
+        append = Append(
+            stream=self._stream,
+            expected_sequence=stored.sequence,
+            facts=(exit_started,),
+            effects=(),
+            confirm_to=self.context.path,
+        )
+        self.context.tell(addresses.STORE, append)
+
+    @handles(Appended)
+    def _on_appended(self, _message: Appended) -> None:
+        self._have_it_tried()
+
+    @handles(AppendRefused)
+    def _on_append_refused(self, message: AppendRefused) -> None:
+        self._refuse_wish(f"the wish could not be recorded ({message.text})")
+
+    def _have_it_tried(self) -> None:
+        self.context.log.warning("guardian_hands_back", trade=self._stream, by=self._wish.by if self._wish else "")
+        self._wish = None
+        for reply in self._owed:
+            reply.answer(True)
+        self._owed = []
+        self.context.leave_parking()
+
+    def _refuse_wish(self, text: str) -> None:
+        self._wish = None
+        for reply in self._owed:
+            reply.refuse(Refused(f"its monitor is set aside, and {text}"))
+        self._owed = []
 
     def _rest(self) -> None:
         self.context.start_timer("beat", self._beat, Wake())

@@ -261,6 +261,10 @@ class Context:
         """End normally once what is already queued has been handled; a permanent actor is started again."""
         self.held.append((effects.end_self, None, None))
 
+    def leave_parking(self) -> None:
+        """From a stand-in: have the real behaviour tried again now instead of at its time."""
+        self.held.append((effects.leave_parking, None, None))
+
     def restart(self, reason: str) -> NoReturn:
         """Leave the handler at once for a fresh behaviour. Counts as no failure; what the handler held is discarded."""
         raise RestartRequested(reason)

@@ -170,3 +170,7 @@ def unwatch(cell: "Cell", _cause: Cause, path: str, _: None) -> None:
 
 def end_self(cell: "Cell", _cause: Cause, _first: None, _second: None) -> None:
     cell.environment.supervision.end(cell.path)
+
+
+def leave_parking(cell: "Cell", _cause: Cause, _first: None, _second: None) -> None:
+    cell.environment.supervision.leave_parking(cell.path)

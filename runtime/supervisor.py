@@ -162,6 +162,14 @@ class Supervisor(Plans):
                 fate = Ending("ended")
             self._take_down(node, fate, drains=True)
 
+    def leave_parking(self, path: str) -> None:
+        """Try a parked actor's real behaviour again now; one failure parks it again."""
+        with self.changing():
+            node = self.nodes.get(path)
+            if node is not None:
+                node.cancel_retry()
+                self._retry(node)
+
     def start_child(self, parent: str, spec: Spec, cause: Cause | None) -> None:
         """Start a child; ignored when the parent is on its way down or the name is taken by now."""
         with self.changing():

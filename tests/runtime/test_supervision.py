@@ -361,6 +361,8 @@ class Guardian(Actor):
     def _on_word(self, word: str) -> str:
         if word == "crash":
             raise ValueError("even the guardian")
+        if word == "leave":
+            self.context.leave_parking()
         return f"guarded {word}"
 
 
@@ -414,6 +416,18 @@ def test_the_real_behaviour_is_tried_again_slowly_and_takes_its_place_back(simul
     assert simulation.state_of("doer").state == "running"
     assert probe.wait(Restarted).path == "doer"
     assert simulation.system.ask("doer", Do(type)) is Doer
+
+
+def test_a_stand_in_may_have_the_real_behaviour_tried_before_its_time(simulation: Stage) -> None:
+    parked(simulation, parking=Parking(stand_in=Guardian, retry_seconds=300))
+    simulation.system.tell("doer", "leave")
+    simulation.crank.run_for(1)
+    assert simulation.state_of("doer").state == "running"
+    simulation.system.tell("doer", crash())
+    simulation.crank.run_for(200)
+    assert simulation.state_of("doer").state == "parked"  # on probation, and the retry of before is not remembered
+    simulation.crank.run_for(101)
+    assert simulation.state_of("doer").state == "running"
 
 
 def test_an_unparked_actor_is_on_probation_one_failure_parks_it_again(simulation: Stage) -> None:

@@ -15,7 +15,7 @@ from actors.messages import addresses
 from actors.messages.accounts import BackstopMoved, PositionsRead, SliceReported
 from actors.messages.orders import ExecutionReported, PositionReported
 from actors.messages.storing import LoadStream
-from actors.messages.trading import CloseTrades, TradeAccepted, TradesQuestion
+from actors.messages.trading import CloseTrades, ExitReason, ExitStarted, TradeAccepted, TradesQuestion
 from actors.model.order import ObservedOrder, OrderKind, OrderSide, OrderState
 from actors.model.position import ObservedPosition, PositionSide
 from runtime import ActorParked, ActorUnparked, InjectedFault, Intensity, Refused
@@ -37,7 +37,8 @@ class Poison:
         path = world.monitor(trade)
 
         def crash(at: str, message: Any) -> InjectedFault | None:
-            parked = any(isinstance(event, ActorParked) for event in world.events)
+            parkings = [type(event) for event in world.events if isinstance(event, ActorParked | ActorUnparked)]
+            parked = bool(parkings) and parkings[-1] is ActorParked
             hurts = self.working and not parked and at == path and not isinstance(message, BackstopMoved)
             return InjectedFault(error=RuntimeError("a mistake of ours")) if hurts else None
 
@@ -137,8 +138,6 @@ def test_the_monitor_is_tried_again_and_takes_over_from_what_is_durable(world: T
     (reading,) = world.ask(addresses.DESK, TradesQuestion())
     assert "does not answer" in reading.note
     assert reading.number == trade.number
-    with pytest.raises(Refused, match=f"#{trade.number} did not answer .*parked"):
-        world.ask(addresses.DESK, CloseTrades(which="all", by="test"))
     poison.working = False
     assert world.exchange.live("S") is None
     world.until(lambda: any(isinstance(event, ActorUnparked) for event in world.events), within_seconds=400)
@@ -149,6 +148,36 @@ def test_the_monitor_is_tried_again_and_takes_over_from_what_is_durable(world: T
     assert world.trade(trade).open_quantity == Life.QUANTITY
     assert sum(1 for fact in world.journal(trade).facts if isinstance(fact, ExecutionReported)) == 1
     assert world.no_order_twice()
+
+
+def test_a_parked_trade_can_be_closed_its_monitor_is_tried_again_at_once(world: TradeWorld) -> None:
+    trade, poison = parked_over_a_fill(world)
+    poison.working = False
+    accepted = world.ask(addresses.DESK, CloseTrades(which="all", by="test"))
+    assert accepted.labels == (trade.label,)
+    world.until(lambda: world.exchange.live("X"), within_seconds=10)
+    exits = [fact for fact in world.journal(trade).facts if isinstance(fact, ExitStarted)]
+    assert [(each.reason, each.by) for each in exits] == [(ExitReason.PERSON, "test")]
+    assert world.no_order_twice()
+
+
+def test_a_wish_to_close_outlives_a_monitor_that_crashes_again(world: TradeWorld) -> None:
+    trade, poison = parked_over_a_fill(world)
+    world.ask(addresses.DESK, CloseTrades(which="all", by="test"))
+    world.until(lambda: sum(isinstance(event, ActorParked) for event in world.events) == 2, within_seconds=30)
+    assert world.exchange.live("X") is None
+    poison.working = False
+    world.ask(addresses.DESK, CloseTrades(which="all", by="test"))
+    world.until(lambda: world.exchange.live("X"), within_seconds=10)
+    assert sum(isinstance(fact, ExitStarted) for fact in world.journal(trade).facts) == 1
+
+
+def test_a_wish_to_close_that_cannot_be_written_down_is_refused_with_the_reason(world: TradeWorld) -> None:
+    trade, _ = parked_over_a_fill(world)
+    world.pass_time(5)  # the guardian has read the journal for itself
+    world.on_next(addresses.STORE, LoadStream, InjectedFault(error=Refused("not now")))
+    with pytest.raises(Refused, match=f"#{trade.number} did not answer .*set aside, and the journal was not read"):
+        world.ask(addresses.DESK, CloseTrades(which="all", by="test"))
 
 
 # --- what counts as covered -------------------------------------------------------------------------------------------
