@@ -10,7 +10,7 @@ from adapters.assembly.demo import run_demo
 from adapters.assembly.exchange_process import run_exchange
 from adapters.assembly.remote import close_trades, open_trade, show_status
 from adapters.assembly.run import run_daemon
-from adapters.cli.arguments import Close, Demo, Exchange, Run, Status, Trade, Version, parse
+from adapters.cli.arguments import Close, Demo, Exchange, Run, Simulate, Status, Trade, Version, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +31,10 @@ def main(argv: Sequence[str]) -> int:
             return open_trade(command)
         case Close() as command:
             return close_trades(command)
+        case Simulate() as command:
+            from adapters.assembly.simulation.verb import simulate  # noqa: PLC0415 - no other verb waits for it
+
+            return simulate(command)
         case Version():
             print(f"standfast {number}")
             return 0

@@ -6,6 +6,7 @@ sense is the desk's to say.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +70,27 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Simulate:
+    seeds: range
+    seed: int | None
+    case: Path | None
+    jobs: int
+    hours: float
+    without: tuple[str, ...]
+    story: bool
+    whole: bool
+    save: bool
+    into: Path | None
+    planted: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """Print the version."""
 
 
-Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Version
+Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Simulate | Version
 
 _app = typer.Typer(
     name="standfast",
@@ -241,3 +258,117 @@ def close(
     as_json: JsonOption = False,
 ) -> Close:
     return Close(state=state, which=which, yes=yes, as_json=as_json)
+
+
+# --- simulate --------------------------------------------------------------------------------------------------------
+_MOST_HOURS = 1000.0
+_SEEDS, _PLANTED_SEEDS = range(1, 21), range(1, 201)
+
+
+def _seeds(text: str) -> range:
+    first, dots, last = text.partition("..")
+    try:
+        begin = int(first)
+        end = int(last) if dots else begin
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no range of seeds; write two whole numbers as in 1..200") from None
+    if begin < 0 or end < begin:
+        raise typer.BadParameter(f"{text!r} is an empty range; write the smaller seed first, from 0 up, as in 1..200")
+    return range(begin, end + 1)
+
+
+def _jobs(text: str) -> int:
+    try:
+        jobs = int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number of processes; write a whole number, as in 2") from None
+    if not 1 <= jobs <= 256:  # noqa: PLR2004 - more is a slip of the finger
+        raise typer.BadParameter(f"{text} processes cannot run; write a whole number from 1 to 256")
+    return jobs
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no duration; write virtual hours, as in 0.25 or 24") from None
+    if not 0 < hours <= _MOST_HOURS:
+        raise typer.BadParameter(f"{text} hours cannot be simulated; write more than 0, at most {_MOST_HOURS:g}")
+    return hours
+
+
+@_app.command(
+    help=(
+        "Prove it: run the whole daemon in a simulated world for each seed, under virtual time, with random faults "
+        "(lost answers, crashes, full disks, cut streams ...) and every promise checked after every step.\n\n"
+        "The same seed is the same world. Exits 0 only when every invariant held in every world.\n\n"
+        "Examples: main.py simulate --seeds 1..200 --jobs 2; then, for a seed that failed, main.py simulate --seed 17 "
+        "--story; then --save, which makes it a regression case. How to read it all: docs/testing.md"
+    )
+)
+def simulate(
+    *,
+    seeds: Annotated[
+        range | None,
+        typer.Option(
+            "--seeds",
+            help="Which worlds, as in 1..200; 1..20 by default.",
+            parser=_seeds,
+            metavar="A..B",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="A single world; shrunk when it fails.", min=0)] = None,
+    case: Annotated[
+        Path | None, typer.Option("--case", help="A saved case instead of a seed.", show_default=False)
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", help="Processes; by default one a core.", parser=_jobs, metavar="N", show_default=False),
+    ] = None,
+    hours: Annotated[
+        float,
+        typer.Option("--hours", help="Virtual time of each world; ten trades an hour.", parser=_hours, metavar="H"),
+    ] = 1.0,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Leave a fault out; again for each.", metavar="FAULT")
+    ] = None,
+    story: Annotated[
+        bool, typer.Option("--story", help="With --seed or --case: tell what led to the violation.")
+    ] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Do not shrink a failing world first.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="With --seed: write the shrunk failing world as a regression case.")
+    ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", help="Folder for --save; by default tests/scenarios/cases.", show_default=False),
+    ] = None,
+    planted: Annotated[
+        bool, typer.Option("--planted", help="Test the test: plant bugs, one by one, and tell which are caught.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> Simulate:
+    single = [name for name, given in (("--seed", seed is not None), ("--case", case is not None)) if given]
+    ways = [*single, *(["--planted"] if planted else []), *(["--seeds"] if seeds is not None and not planted else [])]
+    if len(ways) > 1:
+        raise typer.BadParameter(f"{' and '.join(ways)} ask for different worlds; write one of them")
+    if (story or save or whole) and not single:
+        raise typer.BadParameter("--story, --save and --whole look into a single world; write --seed N beside them")
+    if into is not None and not save:
+        raise typer.BadParameter("--into says where a case is saved; write --save beside it")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Simulate(
+        seeds=seeds if seeds is not None else _PLANTED_SEEDS if planted else _SEEDS,
+        seed=seed,
+        case=case,
+        jobs=jobs if jobs is not None else cores,
+        hours=hours,
+        without=tuple(without or ()),
+        story=story,
+        whole=whole,
+        save=save,
+        into=into,
+        planted=planted,
+        as_json=as_json,
+    )

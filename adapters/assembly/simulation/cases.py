@@ -28,7 +28,7 @@ class Case:
     counts: dict[str, int]  # how many in an hour
     times: dict[str, tuple[float, ...]] = field(default_factory=dict)  # seconds; of strewn faults that were drawn
     invariant: str = ""  # what it violated when it was saved
-    note: str = ""
+    note: str = ""  # how that showed
 
     @property
     def seed(self) -> int:
@@ -58,6 +58,10 @@ class Case:
             replace(action, words=written.get(action.number, action.words)) for action in self.scenario.actions
         )
         return replace(self, scenario=replace(self.scenario, actions=actions), times=dict(times))
+
+    def found(self, invariant: str, note: str) -> Case:
+        """Put down what it violates."""
+        return replace(self, invariant=invariant, note=note)
 
 
 def draw_case(

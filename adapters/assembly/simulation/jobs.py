@@ -12,12 +12,15 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case
 from adapters.assembly.simulation.report import Report, summarise
@@ -26,40 +29,53 @@ from adapters.assembly.simulation.runner import Outcome, run_case
 _AHEAD = 2  # worlds handed to each process: the one it runs and the next
 
 
-def usable_cores() -> int:
-    """Count the cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class WorldProcesses:
+    """Processes that run worlds. Leaving the block ends them at once, whatever they are at."""
 
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._folder = Path(tempfile.mkdtemp(prefix="standfast-simulation-"))
+        spawn = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(jobs, spawn, initializer=_end_with_the_parent)
+        self._others = set(multiprocessing.active_children())
 
-def run_cases(cases: Iterable[Case], *, jobs: int) -> Iterator[Outcome]:
-    """Run worlds in `jobs` processes.
+    def __enter__(self) -> Self:
+        return self
 
-    Closing the iterator, or an interrupt in the consumer, ends the processes at once and takes their folders away.
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - self._others:
+            process.terminate()
+            process.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    Raises:
-        BrokenProcessPool: a process ended by itself (out of memory, say).
+    def run(self, case: Case, *, tell: bool = False) -> Outcome:
+        """Run one world and wait for it.
 
-    """
-    waiting = iter(cases)
-    folder = Path(tempfile.mkdtemp(prefix="standfast-simulation-"))
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
-    running: set[Future[Outcome]] = set()
-    try:
+        Raises:
+            BrokenProcessPool: the process ended by itself (out of memory, say).
+
+        """
+        return self._submit(case, tell=tell).result()
+
+    def run_all(self, cases: Iterable[Case]) -> Iterator[Outcome]:
+        """Run worlds side by side; raises as `run` does."""
+        waiting = iter(cases)
+        running: set[Future[Outcome]] = set()
         while True:
-            for case in islice(waiting, jobs * _AHEAD - len(running)):
-                with _interrupts_are_ours():
-                    running.add(pool.submit(run_case, case, folder=folder))
+            for case in islice(waiting, self._jobs * _AHEAD - len(running)):
+                running.add(self._submit(case))
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-            process.join()
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def _submit(self, case: Case, *, tell: bool = False) -> Future[Outcome]:
+        with _interrupts_ignored():
+            return self._pool.submit(run_case, case, tell=tell, folder=self._folder)
 
 
 def run_simulation(
@@ -83,19 +99,34 @@ def run_simulation(
     left_out = tuple(without)
     cases = (draw_case(seed, hours=hours, trades_an_hour=trades_an_hour, without=left_out) for seed in seeds)
     began = time.perf_counter()
-    outcomes = list(run_cases(cases, jobs=jobs) if jobs else map(run_case, cases))
+    if not jobs:
+        outcomes = list(map(run_case, cases))
+    else:
+        with WorldProcesses(jobs) as processes:
+            outcomes = list(processes.run_all(cases))
     return summarise(outcomes, wall_seconds=time.perf_counter() - began)
 
 
 @contextmanager
-def _interrupts_are_ours() -> Iterator[None]:
-    """Have a process that is spawned here ignore Ctrl-C from its first instant: this process ends it."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread: interrupts do not come here either
+def _interrupts_ignored() -> Iterator[None]:
+    """Have a process that is spawned meanwhile ignore Ctrl-C from its first instant: this process ends it."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _end_with_the_parent() -> None:
+    """Leave no process behind when the one that spawned this is killed."""
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, name="follow-the-parent", daemon=True).start()

@@ -15,6 +15,7 @@ from adapters.assembly.simulation.faults import NAMES
 from adapters.assembly.simulation.runner import Outcome, Violation
 
 _LISTED = 20  # violations told in full
+_ENOUGH = 50  # worlds after which a fault that never struck is worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def in_words(report: Report, *, again: str) -> Iterator[str]:
     if report.faults:
         yield f"faults   {_counted(report.faults)}"
     silent = [name for name in NAMES if name not in report.faults]
-    if silent and report.faults:
+    if silent and report.seeds >= _ENOUGH:
         yield f"         never: {', '.join(silent)}"
     if report.noticed:
         yield f"noticed  {_counted(report.noticed)}"
