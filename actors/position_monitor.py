@@ -369,6 +369,8 @@ class PositionMonitor(Actor):
 
     @handles(Appended)
     def _on_appended(self, message: Appended) -> None:
+        if self._trade is None:
+            return  # an earlier life's append: the journal this life is about to load has it
         if self._known.phase is Phase.CLOSED and message.sequence == self._sequence:
             self.context.log.info("monitor_ended", trade=self._known.label)
             self.context.stop()

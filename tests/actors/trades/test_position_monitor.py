@@ -13,7 +13,7 @@ from actors.messages import addresses
 from actors.messages.accounts import BackstopMoved, FundingBooked, SnapshotQuestion, TradeSnapshot
 from actors.messages.monitoring import LeaveNow
 from actors.messages.orders import OrderReported, PlaceOrder, StreamUp
-from actors.messages.storing import Append, AppendRefused, LoadStream, PromisedEffect
+from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, PromisedEffect
 from actors.messages.trading import TradeAccepted, TradeClosed, TradeQuestion
 from actors.model.order import OrderState
 from runtime import ActorRestarted, InjectedFault, Refused
@@ -171,6 +171,19 @@ def test_a_refusal_of_an_earlier_lifes_append_restarts_nobody_again(world: Trade
     world.pass_time(5)
     assert sum(1 for event in world.events if isinstance(event, ActorRestarted)) == restarts
     assert note(world, trade) == ""
+
+
+def test_word_of_an_earlier_lifes_commit_means_nothing_before_the_journal_is_loaded(world: TradeWorld) -> None:
+    trade = world.open_trade()
+    path = world.monitor(trade)
+    world.on_next(addresses.STORE, LoadStream, InjectedFault(spend_seconds=1.0))
+    world.crash(path, LeaveNow)
+    world.system.tell(path, LeaveNow(by="crash"))
+    world.pass_time(0.5)
+    before = failures(world, path)
+    world.system.tell(path, Appended(stream=f"trade/{trade.trade_id}", sequence=1))
+    world.pass_time(5)
+    assert failures(world, path) == before
 
 
 def test_an_append_refused_for_a_fault_of_its_own_counts_as_a_failure(world: TradeWorld) -> None:
