@@ -338,7 +338,7 @@ def simulate(
     ] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Do not shrink a failing world first.")] = False,
     save: Annotated[
-        bool, typer.Option("--save", help="With --seed: write the shrunk failing world as a regression case.")
+        bool, typer.Option("--save", help="With --seed: write the failing world, shrunk, as a regression case.")
     ] = False,
     into: Annotated[
         Path | None,

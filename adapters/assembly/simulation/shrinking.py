@@ -16,6 +16,7 @@ from adapters.assembly.simulation.runner import Outcome
 
 RUNS = 120
 _LOWERED = (0.1, 0.3, 0.6)  # of a rate, the boldest first
+_RARE = 0.002  # a rate that is not lowered any more
 _T = TypeVar("_T")
 
 
@@ -48,13 +49,15 @@ def shrink(
 
     """
     search = _Search(outcome, run, runs, progress)
-    search.cut_time()
-    search.drop_faults()
-    search.drop_actions()
-    search.drop_strikes()
-    search.lower_rates()
-    search.cut_time()
-    search.drop_markets()
+    before: Case | None = None
+    while search.case != before:  # what one pass leaves out may make more of it needless
+        before = search.case
+        search.cut_time()
+        search.drop_faults()
+        search.drop_actions()
+        search.drop_strikes()
+        search.lower_rates()
+        search.drop_markets()
     return Shrunk(outcome=search.best, dropped=tuple(_dropped(outcome.case, search.best.case)), runs=search.done)
 
 
@@ -125,6 +128,8 @@ class _Search:
     def lower_rates(self) -> None:
         """Have faults strike less often: a lower rate keeps some of the same strikes."""
         for name, rate in tuple(self.case.rates.items()):
+            if rate <= _RARE:
+                continue
             any(self._still(replace(self.case, rates={**self.case.rates, name: rate * share})) for share in _LOWERED)
 
     def drop_markets(self) -> None:

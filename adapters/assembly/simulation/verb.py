@@ -106,7 +106,7 @@ def _look_into(command: Simulate, case: Case, processes: WorldProcesses) -> int:
 def _explain(command: Simulate, outcome: Outcome, processes: WorldProcesses, say: Say) -> None:
     """Shrink a failing world, tell its story, save it: what of it was asked for."""
     shrunk: Shrunk | None = None
-    if not command.whole and (command.save or not command.as_json):
+    if command.save or not (command.whole or command.as_json or command.case is not None):
         shrunk = _shrink(outcome, processes)
         outcome = processes.run(shrunk.outcome.case, tell=command.story)
     if command.story:
@@ -132,11 +132,11 @@ def _tell_shrunk(say: Say, shrunk: Shrunk) -> None:
     case = shrunk.outcome.case
     needless = "; ".join(shrunk.dropped) or "nothing"
     faults = ", ".join(case.fault_names) or "none"
-    say(f"\nShrunk in {shrunk.runs} runs to {case.scenario.seconds:.0f} s, {len(case.scenario.actions)} actions.")
-    say(f"  needless: {needless}")
-    say(f"  still there: faults {faults}")
+    say(f"\nShrunk in {shrunk.runs} runs to {case.scenario.seconds:.0f} s that still violate it.")
+    say(f"  needless  {needless}")
+    say(f"  left      the faults {faults}")
     for action in case.scenario.actions:
-        say(f"  still there: {action.kind} at {action.at:.1f} s {action.words or action.symbol}")
+        say(f"            {action.kind} at {action.at:.1f} s {action.words or action.symbol}")
 
 
 def _tell_end(outcome: Outcome) -> None:
