@@ -1,103 +1,70 @@
-"""World: one simulated exchange, chat and clock, and the daemon that lives in it, crashes and comes back.
+"""World: one simulated exchange, chat, disk and clock, and the daemon that lives in it, ends and comes back.
 
-Enters: a scenario and its faults. Stays out: judging (invariants), the order of a whole run (runner).
-The daemon is put together from the same tree, store, translation, error classes and request budget as in production;
-its lanes, store and courier run on the deterministic dispatcher, and what would block takes virtual time instead.
+Enters: a scenario and its faults. Stays out: judging (invariants), a life's order (life), one run of the daemon
+(process), what happens in handlers (interception). Whoever may start the daemon anew here does what a service manager
+does: it comes back whenever it ended, unless another one holds the state.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from actors.account_client import ClientTerms
-from actors.chat_room import ChatRoom
-from actors.health_checker import HealthChecker, concerns_health
-from actors.messages import addresses
-from actors.messages.alerts import DeliverAlert
-from actors.messages.health import HostReading
-from actors.messages.operator import ShowScreen
 from actors.messages.storing import Append
-from actors.operator_session import OperatorSession
-from actors.ports import ExchangePort, StorePort
-from actors.position_monitor import RunIdentity
-from actors.supervision_tree import World as Tree
-from actors.supervision_tree import daemon_tree
+from actors.settings import AccountSettings, Settings
 from adapters.assembly.simulation.agenda import Agenda
-from adapters.assembly.simulation.chat import PERSON, ChatService, SimulatedChat
+from adapters.assembly.simulation.chat import PERSON, ChatService
 from adapters.assembly.simulation.exchange_port import ExchangeLine
+from adapters.assembly.simulation.exchange_setup import open_local_bybit
 from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.interception import Interception, is_injected
 from adapters.assembly.simulation.invariants import Violated, Watch
-from adapters.assembly.simulation.scenario import PriceWalk, Scenario
+from adapters.assembly.simulation.market import Market
+from adapters.assembly.simulation.prices import open_walks
+from adapters.assembly.simulation.process import Process, Surroundings
+from adapters.assembly.simulation.scenario import Scenario
+from adapters.assembly.simulation.state_disk import StateDisk
 from adapters.assembly.simulation.story import Story
-from adapters.assembly.simulation.streams import MarketLine, SimulatedMarketStream, SimulatedPrivateStream
-from adapters.assembly.simulation.watched_store import DISK_WORDS, WatchedStore
-from adapters.bybit.access import BybitAccess
-from adapters.bybit.connections import open_exchange
-from adapters.bybit.rate_limit import RateBudget
-from adapters.simulated.config import ExchangeConfig
-from adapters.simulated.local_bybit import LocalBybit
-from adapters.sqlite.opening import open_store
-from adapters.sqlite.runs import Run
+from adapters.assembly.simulation.streams import MarketLine
+from adapters.assembly.simulation.watched_store import DISK_WORDS
+from adapters.assembly.wiring import terms_of
+from adapters.host.run_lock import LockedByAnother
 from adapters.sqlite.store import SqliteStore
 from runtime import (
-    ActorDead,
     ActorParked,
     ActorRestarted,
     ActorSystem,
-    AskFailed,
-    AskTimeout,
-    ChildSpec,
     DeadLettered,
-    DeterministicDispatcher,
-    MailboxSpec,
-    Refused,
     RuntimeEvent,
     SupervisorEscalated,
     VirtualClock,
 )
-from runtime.environment import InjectedFault
 
 ACCOUNT = "main"
-HAND_OVER_SECONDS = 10.0
 PARKED_EXCUSE_SECONDS = 40.0
+START_EXCUSE_SECONDS = 25.0  # from a start to everything being as it should
+COMES_BACK_SECONDS = 2.0  # the service manager's pause after a daemon that gave up
+STOP_SECONDS = 20.0
 _FUNDING_AT = datetime(2025, 3, 4, 8, 0, tzinfo=UTC)
-_STORE_FILES = ("store.sqlite", "store.sqlite-wal", "store.sqlite-mark")
-_ROOMS = (
-    "store",
-    "alerts/dispatcher",
-    "market/prices",
-    "accounts/main/client",
-    "accounts/main/private_stream",
-    "accounts/main/reconciler",
-    "accounts/main/position_book",
-    "accounts/main/positions",
-    "desk",
-)
-_ACCESS = BybitAccess(api_key="simulated-key", api_secret="simulated-secret")  # noqa: S106 - signs nothing
 
 
 class PulledPlug(Exception):
     """The daemon's process ends here."""
 
 
-class InjectedCrash(RuntimeError):
-    """Raised in place of a handler."""
-
-
-class OpenFence:
-    """ports.FencePort of a daemon that is alone."""
-
-    def check(self) -> None:
-        """Hold the lock."""
+def rooms_of(accounts: tuple[str, ...]) -> frozenset[str]:
+    """Name the actors that everything depends on."""
+    of_accounts = (
+        f"accounts/{account}/{room}"
+        for account in accounts
+        for room in ("client", "private_stream", "reconciler", "position_book", "positions")
+    )
+    return frozenset({"store", "alerts/dispatcher", "market/prices", "desk", *of_accounts})
 
 
 class World:
@@ -110,127 +77,92 @@ class World:
         self.clock = VirtualClock(start)
         self.agenda = Agenda()
         self.story = Story(self.clock.monotonic, wanted=story)
-        self.system: ActorSystem | None = None
+        self.process: Process | None = None  # the one that has the state
+        self.stale: list[Process] = []  # those that have lost it and do not know yet
         self.crashes = 0
         self.runs = 0
         self.steps = 0
+        self.epoch = 0  # the latest
         self.digests: list[str] = []
+        self.foreign: set[str] = set()  # symbols where others traded too
+        self.left_alone: list[tuple[str, str]] = []  # orders that are nobody of ours: account, client order id
         self.failures: Counter[str] = Counter()  # what was noticed without being a violation
+        self.bybit = open_local_bybit(scenario, self._wall_ms)
         self.market = MarketLine(self.clock, self.agenda)
-        dice = self._dice("world")
-        self.bybit = LocalBybit(
-            ExchangeConfig(seed=scenario.seed, script={}, speed=Decimal(1), salt=f"world-{scenario.seed}"),
-            self._wall_ms,
-        )
         self.line = ExchangeLine(
-            self.bybit, clock=self.clock, agenda=self.agenda, faults=faults, story=self.story, dice=dice
+            self.bybit, clock=self.clock, agenda=self.agenda, faults=faults, story=self.story, dice=self.dice("world")
+        )
+        self.prices = Market(
+            open_walks(scenario.seed, scenario.instruments, scenario.candles),
+            self.bybit,
+            self.market,
+            clock=self.clock,
+            agenda=self.agenda,
+            story=self.story,
+            stands=self.line.halts.stands,
         )
         self.watch = Watch(self.bybit.exchange.venue, self.clock, faults)
         self.line.on_placed = self._on_placed
-        self.chat = ChatService(self.clock, self.agenda, faults, self.story, self._dice("chat"))
-        self.on_handled: Callable[[str, Any], None] = lambda _path, _message: None
-        self._folder = folder
-        self._store: SqliteStore | None = None
+        self.chat = ChatService(self.clock, self.agenda, faults, self.story, self.dice("chat"))
+        self.disk = StateDisk(folder)
+        self.handlers = Interception(
+            faults,
+            clock=self.clock,
+            story=self.story,
+            line=self.line,
+            chat=self.chat,
+            rooms=rooms_of(scenario.accounts),
+            dice=self.dice("store"),
+        )
+        self._around = self._surroundings()
         self._crash_in: int | None = None  # steps
         self._commits_to_refuse = 0
         self._violated: Violated | None = None
-        self._walks = {each.symbol: PriceWalk(scenario.seed, each) for each in scenario.instruments}
-        self._store_dice = self._dice("store")
 
-    def _dice(self, name: str) -> Random:
+    def dice(self, name: str) -> Random:
+        """Make the dice of one part of this world."""
         return Random(f"{self.scenario.seed}/{name}")  # noqa: S311 - repeatable chance is the point
 
     def _wall_ms(self) -> int:
         return int(self.clock.now().timestamp() * 1000)
 
+    def _surroundings(self) -> Surroundings:
+        accounts = tuple(AccountSettings(name=name) for name in self.scenario.accounts)
+        return Surroundings(
+            clock=self.clock,
+            disk=self.disk,
+            accounts=self.scenario.accounts,
+            terms=terms_of(Settings(accounts=accounts), version="simulated", default_chat_id=PERSON),
+            line=self.line,
+            market=self.market,
+            chat=self.chat,
+            turn=self._turn,
+            intercept=self.handlers,
+            heard=self._on_event,
+            stepped=self._after_step,
+            committed=self._on_committed,
+            settled=self.watch.settled,
+            sending=self._on_sending,
+            refuses=self._disk_refuses,
+        )
+
     # --- the market -------------------------------------------------------------------------------------------------
     def open_market(self, until: float) -> None:
-        """Have prices move until an instant."""
-        for symbol in self._walks:
-            self.agenda.at(0.0, partial(self._move, symbol, until))
+        self.prices.open(until)
 
-    def _move(self, symbol: str, until: float) -> None:
-        now = self.clock.monotonic()
-        if now >= until:
-            return
-        pause, price = self._walks[symbol].next()
-        self.bybit.advance()
-        self.bybit.driver.move({symbol: (price, None)})
-        self.story.tell("price", symbol, str(price))
-        self.market.tell(symbol, price, price)
-        self.agenda.at(now + pause, partial(self._move, symbol, until))
+    def move_price(self, symbol: str, price: Decimal, *, leaps: bool = False) -> None:
+        self.prices.move(symbol, price, leaps=leaps)
 
     def pay_funding(self, symbol: str) -> None:
-        """Have this symbol's funding fall due now."""
-        market = self.bybit.exchange.venue.markets[symbol]
-        self.story.tell("fault", symbol, "funding is paid")
-        market.next_funding_ms = self.bybit.driver.market_ms
-        self.bybit.exchange.keep_market_time(symbol, self.bybit.driver.market_ms)
+        self.prices.pay_funding(symbol)
 
     def price(self, symbol: str) -> Decimal:
-        return self.bybit.exchange.venue.markets[symbol].last
+        return self.prices.price(symbol)
 
     # --- the daemon -------------------------------------------------------------------------------------------------
-    def start_daemon(self) -> None:
-        """Start a run on the present state folder."""
-        self.runs += 1
-        self.story.tell("world", "", f"the daemon starts, run {self.runs}")
-        folder = self._folder / f"run-{self.runs}"
-        folder.mkdir()
-        if self.runs > 1:
-            for name in _STORE_FILES:
-                before = self._folder / f"run-{self.runs - 1}" / name
-                if before.exists():
-                    shutil.copyfile(before, folder / name)
-        bits = self._dice(f"run-{self.runs}")
-        store = self._store = open_store(
-            folder / "store.sqlite",
-            clock=self.clock.now,
-            random_bytes=bits.randbytes,
-            run=Run(pid=self.runs, boot_id="simulated", started_at=self.clock.now()),
-        )
-        dispatcher = DeterministicDispatcher(bits.getrandbits(60), self.clock)
-        dispatcher.hooks.append(lambda _step: self._after_step())
-        system = self.system = ActorSystem(
-            dispatchers={"pool": dispatcher, "thread": dispatcher},
-            clock=self.clock,
-            seed=bits.getrandbits(60),
-            observers=(self._on_event,),
-            interceptor=self._intercept,
-        )
-        watched = WatchedStore(
-            store, committed=self._on_committed, settled=self.watch.settled, refuses=self._disk_refuses
-        )
-        system.start(*daemon_tree(self._tree(system, store, watched)))
-
-    def _tree(self, system: ActorSystem, store: SqliteStore, watched: StorePort) -> Tree:
-        budget = RateBudget(self.clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
-        health = partial(
-            HealthChecker,
-            accounts=(ACCOUNT,),
-            read_tree=system.snapshot,
-            read_host=_host,
-            beat=lambda: None,
-        )
-        return Tree(
-            identity=RunIdentity(installation=store.installation, epoch=store.epoch),
-            accounts=(ACCOUNT,),
-            open_store=lambda: watched,
-            open_exchange=partial(self._open_exchange, budget),
-            open_private_stream=lambda account: SimulatedPrivateStream(self.line.streams[account]),
-            open_market_stream=lambda: SimulatedMarketStream(self.market, self.clock),
-            open_chat=lambda: SimulatedChat(self.chat, unheard=(Refused, AskTimeout, ActorDead, AskFailed)),
-            fence=OpenFence(),
-            enqueue=system.tell,
-            hand_over=lambda path, report: system.ask(path, report, timeout_seconds=HAND_OVER_SECONDS),
-            default_chat_id=PERSON,
-            chats=ChildSpec("chats", partial(ChatRoom, _session)),
-            health=ChildSpec("health", health, mailbox=MailboxSpec(capacity=20_000)),
-            client=ClientTerms(),
-        )
-
-    def _open_exchange(self, budget: RateBudget, account: str) -> ExchangePort:
-        return open_exchange(_ACCESS, budget, account=account, clock=self.clock, http=self.line.http(account))
+    @property
+    def system(self) -> ActorSystem | None:
+        return None if self.process is None else self.process.system
 
     @property
     def store(self) -> SqliteStore:
@@ -240,46 +172,77 @@ class World:
             LookupError: the daemon is down.
 
         """
-        if self._store is None:
+        if self.process is None:
             raise LookupError("the daemon is down")
-        return self._store
+        return self.process.store
+
+    @property
+    def on_handled(self) -> Callable[[str, object], None]:
+        """Told of every message before its handler."""
+        return self.handlers.on_handled
+
+    @on_handled.setter
+    def on_handled(self, heard: Callable[[str, object], None]) -> None:
+        self.handlers.on_handled = heard
+
+    def start_daemon(self) -> None:
+        """Start a run on the present state folder; nothing happens where another one holds it."""
+        self.runs += 1
+        if self.process is None:
+            self.disk.on_found(self.disk.folder)
+        try:
+            process = Process(self._around, self.runs, self.dice(f"run-{self.runs}"))
+        except LockedByAnother:
+            self.story.tell("world", "", f"run {self.runs} finds the state held by another and ends")
+            self.failures["locked_out"] += 1
+            return
+        self.story.tell("world", "", f"the daemon starts, run {self.runs}, epoch {process.epoch}")
+        if self.process is not None:
+            self.stale.append(self.process)
+        self.process, self.epoch = process, process.epoch
+        process.start()
 
     def crash(self) -> None:
         """Pull the plug, and have the daemon started again after a while."""
-        system, store = self.system, self._store
-        if system is None or store is None:
+        if self.process is None:
             return
         self.crashes += 1
-        self._crash_in = None
-        down = self._dice(f"crash-{self.crashes}").choice((0.5, 2.0, 10.0, 60.0))
+        down = self.dice(f"crash-{self.crashes}").choice((0.5, 2.0, 10.0, 60.0))
         now = self.clock.monotonic()
-        self.faults.note("crash", now + down, excuses_seconds=down + 25.0)
+        self.faults.note("crash", now + down, excuses_seconds=down + START_EXCUSE_SECONDS)
         self.story.tell("fault", "", f"the daemon is killed, it comes back after {down} s")
-        self._drop()
+        self.kill(self.process)
         self.agenda.at(now + down, self.start_daemon)
 
-    def _drop(self) -> None:
-        system, store = self.system, self._store
-        self.system = self._store = None
-        self.chat.disconnect()
-        if system is not None:
-            if system.crank is not None:
-                self.digests.append(system.crank.digest)
-            with suppress(PulledPlug, Violated):
-                system.abandon()
-        if store is not None:
-            here, kept = self._folder / f"run-{self.runs}", self._folder / f"kept-{self.runs}"
-            kept.mkdir()
-            for name in _STORE_FILES:  # what the disk holds now; closing the connection would tidy it up
-                if (here / name).exists():
-                    shutil.copyfile(here / name, kept / name)
-            store.close()
-            shutil.rmtree(here)
-            kept.rename(here)
+    def kill(self, process: Process) -> None:
+        """Let a process die at once."""
+        self._forget(process)
+        process.kill(others=self.process is not None or bool(self.stale), unless=(PulledPlug, Violated))
+
+    def end(self, process: Process, *, comes_back_after: float | None) -> None:
+        """Have a process end in order, and the service manager start it again."""
+        if process.over or process.ending:
+            return
+        process.ending = True
+        report = process.stop(STOP_SECONDS)
+        self._forget(process)
+        if not report.in_order:
+            self.failures[f"not_stopped {report.not_stopped}"] += 1
+        if comes_back_after is not None:
+            self.agenda.at(self.clock.monotonic() + comes_back_after, self.start_daemon)
+
+    def _forget(self, process: Process) -> None:
+        self.digests.append(process.crank.digest)
+        if process is self.process:
+            self.process = None
+            self._crash_in = None
+        else:
+            self.stale.remove(process)
 
     def close(self) -> None:
         """Take the world down."""
-        self._drop()
+        for process in [*self.stale, *([] if self.process is None else [self.process])]:
+            self.kill(process)
 
     # --- time -------------------------------------------------------------------------------------------------------
     def run_until(self, end: float) -> None:
@@ -291,41 +254,52 @@ class World:
         """
         while True:
             try:
-                bound = self._crank(end)
-                self.clock.advance_to(bound)
-                action = self.agenda.take(min(end, self.clock.monotonic()))
-                if action is not None:
-                    action()
-                    self._after_action()
-                elif bound >= end:
-                    return
+                self._turn(lambda: False, max(0.0, end - self.clock.monotonic()))
             except PulledPlug:
                 self.crash()
+            else:
+                return
 
-    def _crank(self, end: float) -> float:
-        """Turn the daemon's crank up to the world's next event, or the end; give which instant that is."""
-        while True:
+    def _turn(self, until: Callable[[], bool], within_seconds: float | None) -> None:
+        """Let the world go on until something holds, or for so long."""
+        end = float("inf") if within_seconds is None else self.clock.monotonic() + within_seconds
+        while not until():
             due = self.agenda.next_due()
             bound = end if due is None or due > end else due
-            if self.system is None or self.system.crank is None or not self.system.crank.step(until=bound):
-                return bound
+            if self._step(bound):
+                continue
+            if bound == float("inf"):
+                return
+            self.clock.advance_to(bound)
+            action = self.agenda.take(min(end, self.clock.monotonic()))
+            if action is not None:
+                action()
+                self._look()
+                self.watch.check_time()
+            elif bound >= end:
+                return
+
+    def _step(self, bound: float) -> bool:
+        """Have one step done by whoever is due first, up to a bound; False when nobody is."""
+        process = self.process
+        if not self.stale:
+            return process is not None and not process.frozen and process.crank.step(until=bound)
+        awake = [each for each in (*self.stale, process) if each is not None and not each.frozen]
+        dues = [(due, each.number, each) for each in awake if (due := each.crank.next_due()) is not None]
+        return bool(dues) and min(dues)[2].crank.step(until=bound)
 
     def _found(self, invariant: str, about: str, text: str) -> None:
         """Keep a violation until the step is over: raised here it would only crash an actor."""
         if self._violated is None:
             self._violated = Violated(invariant, about, text)
 
-    def _after_step(self) -> None:
+    def _after_step(self, process: Process) -> None:
         self.steps += 1
         self._look()
-        if self._crash_in is not None:
+        if self._crash_in is not None and process is self.process:
             self._crash_in -= 1
             if self._crash_in <= 0:
                 raise PulledPlug
-
-    def _after_action(self) -> None:
-        self._look()
-        self.watch.check_time()
 
     def _look(self) -> None:
         if self._violated is not None:
@@ -342,18 +316,6 @@ class World:
             self._crash_in = steps
 
     # --- what the daemon does, as it does it -------------------------------------------------------------------------
-    def _intercept(self, path: str, message: Any) -> InjectedFault | None:
-        self.on_handled(path, message)
-        if "/client/" in path:
-            return InjectedFault(spend_seconds=self.line.latency_of(message))
-        if path == addresses.CHAT_COURIER:
-            self.chat.delivering = message.effect_key if isinstance(message, DeliverAlert) else ""
-            slow = isinstance(message, DeliverAlert | ShowScreen)
-            return InjectedFault(spend_seconds=self._store_dice.uniform(0.02, 0.2)) if slow else None
-        if path == addresses.STORE and isinstance(message, Append):
-            return self._slow_store()
-        return self._raise_at(path)
-
     def disk_fills(self, commits: int) -> None:
         """Have so many of the next commits refused."""
         self._commits_to_refuse = commits
@@ -366,27 +328,15 @@ class World:
         self.story.tell("fault", "", "the disk refuses a commit")
         return True
 
-    def _slow_store(self) -> InjectedFault:
-        now = self.clock.monotonic()
-        if self.faults.strikes("store_slow"):
-            self.faults.note("store_slow", now, excuses_seconds=8.0)
-            return InjectedFault(spend_seconds=self._store_dice.uniform(0.1, 3.0))
-        return InjectedFault(spend_seconds=self._store_dice.uniform(0.0002, 0.002))
+    def _on_sending(self, process: Process, path: str) -> None:
+        """I14: no request leaves a run whose state has been taken over."""
+        if process.epoch != self.epoch:
+            self._found("I14", path, f"sent by run {process.number} of epoch {process.epoch}, now it is {self.epoch}")
 
-    def _raise_at(self, path: str) -> InjectedFault | None:
-        now = self.clock.monotonic()
-        if "/positions/" in path:
-            if self.faults.strikes("monitor_raises"):
-                self.faults.note("monitor_raises", now, about=path.rpartition("-")[2], excuses_seconds=40.0)
-                self.story.tell("fault", "", f"{path} raises")
-                return InjectedFault(error=InjectedCrash(path))
-        elif path in _ROOMS and self.faults.strikes("room_raises"):
-            self.faults.note("room_raises", now, excuses_seconds=40.0)
-            self.story.tell("fault", "", f"{path} raises")
-            return InjectedFault(error=InjectedCrash(path))
-        return None
-
-    def _on_committed(self, append: Append) -> None:
+    def _on_committed(self, process: Process, append: Append) -> None:
+        if process.epoch != self.epoch:
+            text = f"committed by run {process.number} of epoch {process.epoch}, now it is {self.epoch}"
+            self._found("I14", append.stream, text)
         if self.story.wanted:
             for fact in append.facts:
                 self.story.journal(append.stream, fact)
@@ -403,14 +353,10 @@ class World:
         except Violated as found:
             self._violated = self._violated or found
 
-    def _on_event(self, event: RuntimeEvent) -> None:
-        if self.system is None:
-            return
-        if concerns_health(event):
-            self.system.tell(addresses.HEALTH, event)
+    def _on_event(self, process: Process, event: RuntimeEvent) -> None:
         if isinstance(event, ActorRestarted):
             self.story.tell("restart", "", f"{event.path}: {event.error}")
-            if not _expected(event.error):
+            if not self._expected(process, event.error):
                 self._found("no_unexpected_crash", event.path, f"{event.error}\n{event.traceback}")
         elif isinstance(event, ActorParked) and "/positions/" in event.path:
             # A guardian sees to a stop meanwhile; everything else of the trade waits for its monitor.
@@ -419,30 +365,20 @@ class World:
         elif isinstance(event, SupervisorEscalated):
             self.failures[f"escalated {event.path}"] += 1
             if not event.path:
-                self._on_escalation(event)
+                self._on_giving_up(process, event)
         elif isinstance(event, DeadLettered):
             self.failures[f"dead_letter {event.reason} {type(event.message).__name__}"] += 1
 
-    def _on_escalation(self, event: SupervisorEscalated) -> None:
-        """The root gives up: in production the process ends and is started again."""
-        if _expected(event.error):
-            self.crash_soon(1)
-        else:
+    def _expected(self, process: Process, error: str) -> bool:
+        is_stale = process is not self.process  # such a one is told by its store that it has lost the state
+        return is_stale or is_injected(error) or DISK_WORDS in error or error.startswith("planned:")
+
+    def _on_giving_up(self, process: Process, event: SupervisorEscalated) -> None:
+        """The root gives up: the process ends in order, and is started again."""
+        if not self._expected(process, event.error):
             self._found("no_escalation", event.child, event.error)
-
-
-def _expected(error: str) -> bool:
-    return "InjectedCrash" in error or DISK_WORDS in error or error.startswith("planned:")
-
-
-def _host() -> HostReading:
-    return HostReading(
-        disk_free_bytes=10**11,
-        memory_used_bytes=10**8,
-        memory_available_bytes=10**10,
-        sqlite_version="3.51.3",
-    )
-
-
-def _session(chat_id: int) -> ChildSpec:
-    return ChildSpec(str(chat_id), partial(OperatorSession, chat_id=chat_id, version="simulated"))
+            return
+        now = self.clock.monotonic()
+        self.faults.note("gave_up", now, excuses_seconds=STOP_SECONDS + COMES_BACK_SECONDS + START_EXCUSE_SECONDS)
+        self.story.tell("world", "", f"run {process.number} gives up over {event.child}")
+        self.agenda.at(now, partial(self.end, process, comes_back_after=COMES_BACK_SECONDS))

@@ -1,0 +1,217 @@
+"""Process: one run of the daemon in a simulated world. It starts, ends in order, is frozen, is killed.
+
+Enters: the world around it. Stays out: when any of this happens (world), what goes wrong in handlers (interception).
+The tree, store, lock, translation, error classes and request budget are production's; lanes, store and courier run on
+the deterministic dispatcher, and what would block takes virtual time instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any
+
+from actors.health_checker import concerns_health
+from actors.messages import addresses
+from actors.messages.health import HostReading
+from actors.messages.storing import Append
+from actors.ports import ExchangePort
+from actors.position_monitor import RunIdentity
+from adapters.assembly.simulation.chat import ChatService, SimulatedChat
+from adapters.assembly.simulation.exchange_port import ExchangeLine
+from adapters.assembly.simulation.state_disk import StateDisk
+from adapters.assembly.simulation.streams import (
+    AccountStream,
+    MarketLine,
+    SimulatedMarketStream,
+    SimulatedPrivateStream,
+)
+from adapters.assembly.simulation.watched_store import WatchedStore
+from adapters.assembly.wiring import Ports, Terms, wire
+from adapters.bybit.access import BybitAccess
+from adapters.bybit.connections import open_exchange
+from adapters.bybit.rate_limit import RateBudget
+from adapters.host.run_lock import RunLock
+from adapters.sqlite.opening import open_store
+from adapters.sqlite.runs import Run
+from adapters.sqlite.store import SqliteStore
+from runtime import (
+    ActorDead,
+    ActorSystem,
+    AskFailed,
+    AskTimeout,
+    DeterministicDispatcher,
+    Refused,
+    RuntimeEvent,
+    StopReport,
+    VirtualClock,
+)
+from runtime.environment import InjectedFault
+
+_ACCESS = BybitAccess(api_key="simulated-key", api_secret="simulated-secret")  # noqa: S106 - signs nothing
+_UNHEARD = (Refused, AskTimeout, ActorDead, AskFailed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a process lives in."""
+
+    clock: VirtualClock
+    disk: StateDisk
+    accounts: tuple[str, ...]
+    terms: Terms
+    line: ExchangeLine
+    market: MarketLine
+    chat: ChatService
+    turn: Callable[[Callable[[], bool], float | None], None]  # let the whole world go on while something waits
+    intercept: Callable[[Process, str, Any], InjectedFault | None]
+    heard: Callable[[Process, RuntimeEvent], None]
+    stepped: Callable[[Process], None]  # after every step of it
+    committed: Callable[[Process, Append], None]
+    settled: Callable[[str], None]
+    sending: Callable[[Process, str], None]  # before every request of it: (path)
+    refuses: Callable[[], bool]  # whether the disk refuses the next commit
+
+
+class Process:
+    """One run; made by starting it."""
+
+    def __init__(self, around: Surroundings, number: int, dice: Random) -> None:
+        """Take the lock and open the store; nothing runs before `start`.
+
+        Raises:
+            LockedByAnother: another process holds the state.
+            OutsideError: the store cannot be opened.
+
+        """
+        self.number = number
+        self.frozen = False
+        self.over = False
+        self.ending = False
+        self._around = around
+        self._chat: SimulatedChat | None = None
+        clock = around.clock
+        disk = around.disk
+        self.lock = RunLock.acquire(disk.run_lock, pid=number, started=clock.now(), boot_id="simulated")
+        run = Run(pid=number, boot_id="simulated", started_at=clock.now())
+        try:
+            self.store: SqliteStore = open_store(disk.store, clock=clock.now, random_bytes=dice.randbytes, run=run)
+        except BaseException:
+            self.lock.release()
+            raise
+        self.lock.also_watch(lambda: not self.store.epoch_is_latest())
+        self.epoch = self.store.epoch
+        self.crank = _Crank(dice.getrandbits(60), clock, around.turn)
+        self.crank.hooks.append(lambda _step: around.stepped(self))
+        self.streams: dict[str, AccountStream] = around.line.open_streams()
+        self.system = ActorSystem(
+            dispatchers={"pool": self.crank, "thread": self.crank},
+            clock=clock,
+            seed=dice.getrandbits(60),
+            observers=(self._on_event,),
+            interceptor=partial(around.intercept, self),
+        )
+
+    # --- life and death ---------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Start the tree; the world goes on meanwhile."""
+        identity = RunIdentity(installation=self.store.installation, epoch=self.epoch)
+        self.system.start(*wire(self.system, identity, self._around.terms, self._ports()))
+
+    def stop(self, deadline_seconds: float) -> StopReport:
+        """End in order, as a signal has it end; the world goes on meanwhile."""
+        report = self.system.stop(deadline_seconds)
+        self._end()
+        self.store.close()
+        self.lock.release()
+        return report
+
+    def kill(self, *, others: bool, unless: tuple[type[Exception], ...]) -> None:
+        """Pull the plug: nothing is closed in order, and the disk keeps what it holds now.
+
+        Args:
+            others: another process has the same store open.
+            unless: what the world raises while the parts are dropped.
+
+        """
+        self._end()
+        with suppress(*unless):
+            self.system.abandon()
+        if not others:
+            self._around.disk.freeze()
+        self.store.close()
+        self.lock.release()
+        if not others:
+            self._around.disk.thaw()
+
+    def _end(self) -> None:
+        self.over = True
+        if self._chat is not None:
+            self._chat.close(0.0)
+        self._around.line.close_streams(self.streams)
+
+    # --- ports ------------------------------------------------------------------------------------------------------
+    def _ports(self) -> Ports:
+        around = self._around
+        clock = around.clock
+        budget = RateBudget(clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
+        watched = WatchedStore(
+            self.store,
+            committed=partial(around.committed, self),
+            settled=around.settled,
+            refuses=around.refuses,
+        )
+        return Ports(
+            accounts=around.accounts,
+            open_store=lambda: watched,
+            open_exchange=partial(self._open_exchange, budget),
+            open_private_stream=lambda account: SimulatedPrivateStream(self.streams[account]),
+            open_market_stream=lambda: SimulatedMarketStream(around.market, clock),
+            open_chat=self._open_chat,
+            fence=self.lock,
+            read_host=_host,
+        )
+
+    def _open_chat(self) -> SimulatedChat:
+        self._chat = SimulatedChat(self._around.chat, unheard=_UNHEARD)
+        return self._chat
+
+    def _open_exchange(self, budget: RateBudget, account: str) -> ExchangePort:
+        http = self._around.line.http(account, leaving=partial(self._around.sending, self))
+        return open_exchange(_ACCESS, budget, account=account, clock=self._around.clock, http=http)
+
+    def _on_event(self, event: RuntimeEvent) -> None:
+        if self.over:
+            return
+        if concerns_health(event):
+            self.system.tell(addresses.HEALTH, event)
+        self._around.heard(self, event)
+
+
+class _Crank(DeterministicDispatcher):
+    """One whose waiting lets the whole world go on."""
+
+    def __init__(
+        self, seed: int, clock: VirtualClock, turn: Callable[[Callable[[], bool], float | None], None]
+    ) -> None:
+        super().__init__(seed, clock)
+        self._turn_world = turn
+
+    def turn(self, until: Callable[[], bool], within_seconds: float | None) -> None:
+        self._turn_world(until, within_seconds)
+
+    def next_due(self) -> float | None:
+        """Give when there is something to do: an instant that is past means now."""
+        return 0.0 if self._ready else self._timers.next_due()
+
+
+def _host() -> HostReading:
+    return HostReading(
+        disk_free_bytes=10**11,
+        memory_used_bytes=10**8,
+        memory_available_bytes=10**10,
+        sqlite_version="3.51.3",
+    )
