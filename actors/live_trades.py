@@ -93,8 +93,8 @@ class LiveTrades:
             meant = {stream: row for stream, row in rows.items() if _is_meant(wish.which, stream, row)}
             if not meant:
                 numbers = ", ".join(f"#{row.number} {row.symbol}" for row in rows.values())
-                known = f"open are {numbers}, or write all" if rows else "no trade is open"
-                self._refuse(part, gathering, f"there is no open trade {wish.which}: {known}")
+                missing = f"there is no open trade {wish.which}: open are {numbers}, or write all"
+                self._refuse(part, gathering, missing if rows else "no trade is open, so there is nothing to close")
                 return
             gathering.rows, question, seconds = meant, LeaveNow(by=wish.by), LEAVING_SECONDS
         else:

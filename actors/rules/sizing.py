@@ -134,5 +134,12 @@ def _too_large(
                 value=percent(plan.margin_fraction),
                 limit=f"{plain(most)} {instrument.base}",
                 text=f"margin {percent(plan.margin_fraction)} makes {plain(asked)} {instrument.base}, over "
-                f"{plain(most)}, the most for {what}: write margin {percent(margin)} or less",
+                f"{plain(most)}, the most for {what}: {_smaller(margin, plan.leverage)}",
             )
+
+
+def _smaller(margin: Decimal, leverage: Decimal) -> str:
+    """Say what to write instead; a margin that would round to nothing is no advice."""
+    if margin > 0:
+        return f"write margin {percent(margin)} or less"
+    return f"write the margin in finer steps than {percent(_PERCENT_STEP)}, or a leverage under {plain(leverage)}"

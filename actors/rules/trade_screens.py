@@ -222,16 +222,18 @@ def choose_close(trades: Sequence[TradeReading]) -> Screen:
 
 def pick(trades: Sequence[TradeReading], which: str) -> tuple[TradeReading, ...]:
     """Find the trades meant by a number, a trade id or "all"."""
-    if which.lower() == "all":
+    wanted = which.strip().removeprefix("#").upper()
+    if wanted == "ALL":
         return tuple(trades)
-    return tuple(trade for trade in trades if which in {str(trade.number), trade.trade_id})
+    return tuple(trade for trade in trades if wanted in {str(trade.number), trade.trade_id})
 
 
 def nothing_to_close(which: str, trades: Sequence[TradeReading], registered: Sequence[StreamSummary]) -> Screen:
     """Say that no open trade is meant, and which there are."""
     known = ", ".join(f"#{trade.number} {trade.symbol}" for trade in trades)
     open_ones = f"Open are {known}." if trades else "No trade is open."
-    screen = Screen(title=f"There is no open trade {which} to close.", lines=(open_ones, "/close lets you choose."))
+    missing = "" if which.lower() == "all" else f" {which}"
+    screen = Screen(title=f"There is no open trade{missing} to close.", lines=(open_ones, "/close lets you choose."))
     return with_silent(screen, registered, trades)
 
 

@@ -69,7 +69,7 @@ class V5Http:
         known = self._bybit.accounts_by_key.get(key)
         fault = self._misbehaviour.on_request(request.path, known.name if known else "")
         if fault is not None and fault.kind != "timeout_after_accept":
-            return await self._misbehave(request, fault)
+            return await self._misbehave(request, endpoint, key, fault)
         try:
             account = None
             if endpoint.signed:
@@ -120,12 +120,13 @@ class V5Http:
     def _envelope(self, code: int, text: str) -> Result:
         return {"retCode": code, "retMsg": text, "result": {}, "retExtInfo": {}, "time": self._clock()}
 
-    async def _misbehave(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+    async def _misbehave(self, request: web.Request, endpoint: Endpoint, key: str, fault: Fault) -> web.StreamResponse:
         if fault.kind == "http_503":
             return web.Response(status=503, text="Service Unavailable")
         if fault.kind == "ret_code":
             text = _FAULT_TEXTS.get(fault.ret_code, "scripted fault")
-            return web.json_response(self._envelope(fault.ret_code, text))
+            counted = self._limits.take((key, request.path), endpoint.limit, self._clock()) if endpoint.signed else None
+            return web.json_response(self._envelope(fault.ret_code, text), headers=_headers(counted))
         return await self._hold(request, fault.ms)
 
     async def _hold(self, request: web.Request, hold_ms: int) -> web.StreamResponse:

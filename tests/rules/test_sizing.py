@@ -92,6 +92,14 @@ def test_too_large_a_trade_is_refused_with_the_margin_that_fits(plan: TradePlan,
     assert sized(with_margin(plan, "0.0119"), small).quantity <= 1000
 
 
+def test_where_even_the_smallest_written_margin_is_too_large_finer_steps_are_advised(
+    plan: TradePlan, view: OpeningView
+) -> None:
+    tiny = replace(view, instrument=replace(view.instrument, max_market_quantity=Decimal(1)))
+    (text,) = refused(plan, tiny)
+    assert text.endswith("write the margin in finer steps than 0.01%, or a leverage under 10")
+
+
 def test_too_large_a_rung_is_refused(plan: TradePlan, view: OpeningView) -> None:
     small = replace(view, instrument=replace(view.instrument, max_limit_quantity=Decimal(1000)))
     assert refused(plan, small) == [

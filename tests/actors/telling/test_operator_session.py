@@ -468,6 +468,15 @@ def test_closing_what_is_not_open_names_what_is(chat: Chat) -> None:
     assert "Open are #3 XRPUSDT." in chat.write("/close 9").text
 
 
+def test_closing_all_of_nothing_reads_as_a_sentence(chat: Chat) -> None:
+    assert "There is no open trade to close." in chat.write("/close all").text
+
+
+def test_a_trade_may_be_named_as_it_is_shown(chat: Chat) -> None:
+    chat.trade(3)
+    assert "Close #3 XRPUSDT long at market?" in chat.write("/close #3").text
+
+
 def test_each_trade_of_a_close_has_its_own_result(chat: Chat) -> None:
     chat.trade(3)
     chat.trade(4)

@@ -84,6 +84,7 @@ def test_a_503_and_a_return_code_execute_nothing(exchange: ExchangeServer, http:
     with pytest.raises(InvalidRequestError) as failed:
         http.place_order(**ORDER)
     assert (unavailable.value.status_code, failed.value.status_code) == (503, 10016)
+    assert int(failed.value.resp_headers["X-Bapi-Limit-Status"]) >= 0  # it counts against the rate like any answer
     assert resting(http) == []
     http.place_order(**ORDER)
 
