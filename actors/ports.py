@@ -22,7 +22,7 @@ from actors.messages.orders import (
     StreamReport,
     StreamUp,
 )
-from actors.messages.storing import Append, Guard, StoredStream, StreamSummary, UnsettledEffect
+from actors.messages.storing import Append, Forgotten, Guard, StoredStream, StreamSummary, UnsettledEffect
 from actors.model.account import Balance, KeyRights, OpeningView
 from actors.model.instrument import Instrument
 from actors.model.order import ObservedOrder, OrderIntent
@@ -139,6 +139,7 @@ class StorePort(Protocol):
 
     epoch: int
     installation: str  # made once for this state folder, 4 characters
+    forgotten: Forgotten | None  # None: no run ever began with less than was acted on
 
     def append(self, append: Append, *, trace_id: str = "") -> int:
         """Add to the open transaction inside a savepoint of its own; give the stream's new length.
@@ -159,9 +160,26 @@ class StorePort(Protocol):
     def take_document(self, name: str) -> Any | None: ...
 
     def commit(self) -> None:
-        """Make all since the last commit durable (fsync)."""
+        """Make all since the last commit durable (fsync).
 
-    def rollback(self) -> None: ...
+        Raises Unreachable: the disk refused. All of it stays readable, and the next commit tries it again.
+        """
+
+    def hold(self) -> None:
+        """Have what is written by now outlast a rollback: it was acted upon, though it is not durable."""
+
+    @property
+    def held(self) -> int:
+        """How many writes are acted upon and not durable."""
+
+    def withdraw(self, stream: str) -> None:
+        """Forget what was appended to a stream since the last commit."""
+
+    def rollback(self) -> None:
+        """Forget all since the last commit but what is held."""
+
+    def prune(self, before: datetime) -> int:
+        """Delete effects settled and guards expired before the instant; give how many."""
 
     def load(self, stream: str) -> StoredStream: ...
 

@@ -29,6 +29,7 @@ from actors.messages.storing import (
     Append,
     Appended,
     AppendRefused,
+    Forgotten,
     LoadStream,
     Perform,
     PromisedEffect,
@@ -37,10 +38,19 @@ from actors.messages.storing import (
     StreamSummary,
     UnsettledQuestion,
 )
-from actors.messages.trading import ExecutionsRead, ExitReason, ExitStarted, OrderAbsent, TradeQuestion, TradeReading
+from actors.messages.trading import (
+    ExecutionsRead,
+    ExitReason,
+    ExitStarted,
+    MemoryLost,
+    OrderAbsent,
+    TradeQuestion,
+    TradeReading,
+)
 from actors.model.alert import Alert
 from actors.model.trade import Leg, LegState, Phase, Trade
 from actors.rules.decision import Decision, decide, wants_reading, wants_verification
+from actors.rules.forgotten_orders import exits_first, taken_up_in_order
 from actors.rules.next_orders import Asker, doubtful_legs
 from actors.rules.position_life import fold
 from actors.rules.slices import slice_of, triggers_of
@@ -61,6 +71,7 @@ class RunIdentity:
 
     installation: str
     epoch: int
+    forgotten: Forgotten | None = None  # the latest run that began with less than an earlier one had acted on
 
 
 class PositionMonitor(Actor):
@@ -181,6 +192,8 @@ class PositionMonitor(Actor):
     def _on_snapshot(self, message: TradeSnapshot) -> None:
         if self._trade is None:
             return  # it was asked for by an earlier life; this one will ask itself
+        if not self._reconciled:
+            self._take_up_forgotten(message)
         for execution in message.executions:
             self._take(execution)
         self._take(ExecutionsRead(read_at=message.started_at))
@@ -203,6 +216,18 @@ class PositionMonitor(Actor):
         if self._known.phase is Phase.CLOSED:
             # Brought back for a report it knew already: let what else is on its way arrive, then go.
             self.context.start_timer("again/closed", CLOSED_LINGER_SECONDS, AskAgain(about="closed"))
+
+    def _take_up_forgotten(self, message: TradeSnapshot) -> None:
+        """Find at the exchange what a lost memory had sent, before anything is wanted anew."""
+        trade, lost = self._known, self._identity.forgotten
+        if lost is not None and trade.forgot_epoch < lost.epoch and trade.opened_at < lost.at:
+            self.context.log.warning("memory_lost", trade=trade.label, epoch=lost.epoch)
+            self._take(MemoryLost(epoch=lost.epoch, noted_at=self.context.now()))
+        for order in taken_up_in_order(trade, message.orders):
+            self.context.log.warning("order_taken_up", trade=trade.label, order=order.client_order_id)
+            self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))
+        for execution in exits_first(trade, message.executions):
+            self._take(execution)
 
     def _is_this_lifes(self, message: TradeSnapshot) -> bool:
         """Tell whether the reading began after this life asked: one that is older may not reach back far enough."""

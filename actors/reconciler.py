@@ -201,6 +201,7 @@ class Reconciler(Actor):
         parts = parts_of(snapshot, self._installation)
         book = addresses.position_book(self._account)
         unserved = dict.fromkeys(path for path in askers if path != book)
+        listed = {(part.symbol, part.trade_id) for part in parts.trades}
         for part in parts.trades:
             monitor = addresses.monitor(self._account, part.symbol, part.trade_id)
             unserved.pop(monitor, None)
@@ -208,6 +209,9 @@ class Reconciler(Actor):
                 self._tell_trade(monitor, snapshot.started_at, part)
             else:
                 self._tell_positions(part)
+        for trigger in self._triggers.values():  # who believes in an order has to hear that it is not listed
+            if (trigger.symbol, trigger.trade_id) not in listed:
+                unserved[addresses.monitor(self._account, trigger.symbol, trigger.trade_id)] = None
         for path in filter(self.context.exists, unserved):  # nothing of theirs is open: that is news as well
             self.context.tell(path, TradeSnapshot(started_at=snapshot.started_at, orders=(), executions=()))
         self.context.tell(book, parts.book)

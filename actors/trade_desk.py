@@ -25,6 +25,7 @@ from actors.messages.accounts import (
     WithdrawAdmission,
 )
 from actors.messages.alerts import RaiseAlert
+from actors.messages.keeping import WritesFailing, WritesWork
 from actors.messages.market import WatchPrice
 from actors.messages.storing import (
     Append,
@@ -48,6 +49,7 @@ from actors.messages.trading import (
 from actors.model.account import OpeningView
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.rules import risk
 from actors.rules.client_order_ids import new_trade_id
 from actors.rules.opening import judge, liquidation_estimate, opened_news
 from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, Restarted, handles
@@ -86,6 +88,7 @@ class TradeDesk(Actor):
         self._parameters = parameters
         self._backstop = backstop
         self._salt = salt  # the installation: trade ids of two installations differ
+        self._shut: str | None = None  # why nothing is opened for now
         self._queues: dict[str, deque[_Opening]] = {account: deque() for account in accounts}
         self._next: dict[str, Callable[[_Opening, Any], None]] = {
             "journal": self._on_journal,
@@ -115,6 +118,8 @@ class TradeDesk(Actor):
         if plan.account not in self._queues:
             known = ", ".join(self._accounts)
             raise Refused(f"account {plan.account} is not configured; write one of: {known}")
+        if self._shut is not None:
+            raise TroubleOutside(self._shut)
         return self.context.defer_reply()
 
     def _enter(self, opening: _Opening) -> Any:
@@ -177,7 +182,7 @@ class TradeDesk(Actor):
             return
         if message.reason == "refused":
             # A symbol nobody knows is answered with None: the account's reading is refused only when it failed.
-            self._refuse(opening, message.error, outside=step == "view")
+            self._refuse(opening, message.error, outside=step in {"view", "number"})
         elif step == "admit":
             book = addresses.position_book(opening.plan.account)
             self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
@@ -328,7 +333,8 @@ class TradeDesk(Actor):
     def _on_append_refused(self, message: AppendRefused) -> None:
         opening = self._committing(message.stream)
         if opening is not None:
-            self._refuse(opening, f"the trade could not be recorded: {message.text}")
+            outside = message.reason == "disk"
+            self._refuse(opening, f"the trade could not be recorded: {message.text}", outside=outside)
 
     def _committing(self, stream: str) -> _Opening | None:
         heads = (queue[0] for queue in self._queues.values() if queue)
@@ -357,6 +363,15 @@ class TradeDesk(Actor):
             if queue and queue[0].fact is not None:
                 queue[0].fact = None
                 self._begin(queue[0])
+
+    @handles(WritesFailing)
+    def _on_writes_failing(self, message: WritesFailing) -> None:
+        """Refuse at the door what the store would refuse at the end, before a backstop is moved for it."""
+        self._shut = risk.refusal(message.reason)
+
+    @handles(WritesWork)
+    def _on_writes_work(self, _message: WritesWork) -> None:
+        self._shut = None
 
     # --- the live trades ------------------------------------------------------------------------------------------
     @handles(TradesQuestion, CloseTrades)

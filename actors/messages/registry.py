@@ -31,6 +31,7 @@ STORABLE = (
     trading.ExitStarted,
     trading.StopPriceMoved,
     trading.OrderAbsent,
+    trading.MemoryLost,
     trading.ExecutionsRead,
     trading.ExcessPassedOn,
     trading.TradeClosed,

@@ -63,7 +63,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendRefused:
-    """Nothing of the append was written. `reason`: stale_sequence, guard_used, fenced, failed."""
+    """Nothing of the append was written. `reason`: stale_sequence, guard_used, disk, failed."""
 
     stream: str
     reason: str
@@ -137,6 +137,14 @@ class RegisterQuestion:
     kind: str
     live_only: bool = True
     account: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """The latest run that began with less than an earlier one had acted on: writes that never reached the disk."""
+
+    epoch: int
+    at: datetime  # when it began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,6 +189,17 @@ class OrderAbsent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLost:
+    """The run that notes this began with less than the one before it had acted on: facts of this trade may be gone.
+
+    What earlier runs have cancelled can look as if somebody else had; it is not placed again.
+    """
+
+    epoch: int  # the first run that knows no more
+    noted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionsRead:
     """A reading of the exchange has brought all executions from before this instant."""
 

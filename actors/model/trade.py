@@ -185,6 +185,7 @@ class Trade:
     exit_reason: str | None = None
     trigger_passed: bool = False  # the exchange refused the own stop because the price is past it already
     last_fill_at: datetime | None = None
+    forgot_epoch: int = 0  # orders of runs before this one may have been changed by requests nobody remembers
     verified: bool = False  # the position agreed with the slices after the last fill
     closed_at: datetime | None = None
     # Knowledge of the moment, no part of what the journal says:

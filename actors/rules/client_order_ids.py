@@ -97,6 +97,12 @@ def is_ours(text: str | None, installation: str) -> bool:
     return parsed is not None and parsed.installation == installation
 
 
+def epoch_of(text: str) -> int:
+    """Give the run that first committed the order's intent; 0 for an id that is not of our form."""
+    parsed = parse_client_order_id(text)
+    return 0 if parsed is None else parsed.epoch
+
+
 def new_trade_id(random_bits: int) -> str:
     """Write the lowest 30 of the given random bits as a trade id.
 

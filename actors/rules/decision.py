@@ -34,7 +34,7 @@ from actors.model.alert import Alert
 from actors.model.money import ONE
 from actors.model.trade import LegState, Phase, Role, Trade
 from actors.rules.breakeven import breakeven_price, tightened
-from actors.rules.next_orders import Asker, Request, next_orders, to_be_rebuilt
+from actors.rules.next_orders import Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
 from actors.rules.position_life import evolve
 from actors.rules.trade_news import news
 
@@ -149,7 +149,9 @@ def _reason_to_leave(trade: Trade) -> ExitReason | None:
 
 def _given_up(trade: Trade, index: int) -> bool:
     leg = trade.latest(Role.ENTRY, index)
-    return leg is not None and leg.state.terminal and not to_be_rebuilt(trade, leg)
+    if leg is None:
+        return entry_forgotten(trade, index)
+    return leg.state.terminal and not to_be_rebuilt(trade, leg)
 
 
 def _reason_gone(trade: Trade) -> ExitReason:

@@ -20,7 +20,7 @@ from actors.model.money import ZERO, ceil_to
 from actors.model.order import OrderIntent, OrderKind
 from actors.model.position import PositionSide
 from actors.model.trade import Leg, LegState, Phase, Role, Trade
-from actors.rules.client_order_ids import format_client_order_id
+from actors.rules.client_order_ids import epoch_of, format_client_order_id
 from actors.rules.ladder import RungState, respread
 
 Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested
@@ -296,7 +296,7 @@ def _keep_entries(draft: _Draft) -> None:
     for index, entry in enumerate(trade.sized.entries, start=1):
         leg = trade.latest(Role.ENTRY, index)
         if leg is None:
-            if not over:
+            if not over and not entry_forgotten(trade, index):
                 draft.place(Role.ENTRY, index, entry.quantity, price=entry.price)
         elif leg.live:
             _keep_entry(draft, leg, over=over)
@@ -317,13 +317,22 @@ def _keep_entry(draft: _Draft, leg: Leg, *, over: bool) -> None:
         draft.amend(leg, attached_stop=draft.trade.backstop_price)
 
 
+def entry_forgotten(trade: Trade, index: int) -> bool:
+    """What became of this entry is not known any more: it may have been placed, filled and left, or cancelled."""
+    return bool(trade.forgot_epoch) and trade.latest(Role.ENTRY, index) is None
+
+
 def to_be_rebuilt(trade: Trade, leg: Leg) -> bool:
-    """A limit entry that the exchange, or somebody else, cancelled: rebuilt a few times, then let go."""
+    """A limit entry that the exchange, or somebody else, cancelled: rebuilt a few times, then let go.
+
+    One from before a loss of memory is let go at once: it may be we who cancelled it.
+    """
     return (
         leg.state is LegState.CANCELLED
         and not leg.cancelled_by_us
         and leg.intent.kind is OrderKind.LIMIT
         and leg.revision < trade.parameters.entry_rebuilds
+        and epoch_of(leg.client_order_id) >= trade.forgot_epoch
     )
 
 

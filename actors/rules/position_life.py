@@ -22,7 +22,9 @@ from actors.messages.trading import (
     CancelRequested,
     ExcessPassedOn,
     ExecutionsRead,
+    ExitReason,
     ExitStarted,
+    MemoryLost,
     OrderAbsent,
     OrderRequested,
     StopPriceMoved,
@@ -31,6 +33,7 @@ from actors.messages.trading import (
 )
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, Trade
+from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_report
 
 # A reading that began this long after an order's end, and still lists it as open, is believed over the end.
 RESURRECTION_SECONDS = 5.0
@@ -207,9 +210,13 @@ def _observed(trade: Trade, leg: Leg, order: ObservedOrder | None) -> Trade:
 
 # --- the exchange's word ----------------------------------------------------------------------------------------
 def _execution_reported(trade: Trade, fact: ExecutionReported) -> Trade:
-    leg = trade.leg(fact.client_order_id or "")
-    if leg is None or fact.execution_id in trade.executions:
+    if fact.execution_id in trade.executions:
         return trade
+    leg = trade.leg(fact.client_order_id or "") or forgotten_by_execution(trade, fact)
+    if leg is None:
+        return trade
+    if trade.leg(leg.client_order_id) is None:
+        trade = _with_forgotten(trade, leg)
     leg = replace(
         leg,
         state=LegState.LIVE if leg.state is LegState.REQUESTED else leg.state,
@@ -225,9 +232,11 @@ def _execution_reported(trade: Trade, fact: ExecutionReported) -> Trade:
 
 
 def _order_reported(trade: Trade, fact: OrderReported) -> Trade:
-    leg = trade.leg(fact.order.client_order_id or "")
+    leg = trade.leg(fact.order.client_order_id or "") or forgotten_by_report(trade, fact)
     if leg is None:
         return trade
+    if trade.leg(leg.client_order_id) is None:
+        trade = _with_forgotten(trade, leg)
     if leg.state.terminal and not fact.order.state.terminal:
         if not _outlives_its_end(leg, fact):
             return trade  # an older word than the one we have
@@ -237,6 +246,16 @@ def _order_reported(trade: Trade, fact: OrderReported) -> Trade:
     if at is not None and (changed.confirmed_at is None or at > changed.confirmed_at):
         changed = replace(changed, confirmed_at=at)
     return changed
+
+
+def _with_forgotten(trade: Trade, leg: Leg) -> Trade:
+    """Take up an order of this trade that the journal has forgotten. Only who leaves makes exits."""
+    reason = ExitReason.PERSON.value if leg.role is Role.EXIT else None
+    return replace(trade.with_leg(leg), exit_reason=trade.exit_reason or reason)
+
+
+def _memory_lost(trade: Trade, fact: MemoryLost) -> Trade:
+    return replace(trade, forgot_epoch=max(trade.forgot_epoch, fact.epoch))
 
 
 def _outlives_its_end(leg: Leg, fact: OrderReported) -> bool:
@@ -400,6 +419,7 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     ExecutionReported: _execution_reported,
     OrderReported: _order_reported,
     OrderAbsent: _order_absent,
+    MemoryLost: _memory_lost,
     ReductionBooked: _reduction_booked,
     ExecutionsRead: _executions_read,
     ExcessPassedOn: _excess_passed_on,

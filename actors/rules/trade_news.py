@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.messages.orders import EffectSettled, Settlement
-from actors.messages.trading import ExitReason, ExitStarted, TradeClosed
+from actors.messages.trading import ExitReason, ExitStarted, MemoryLost, TradeClosed
 from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.trade import Leg, LegState, Role, Trade
@@ -187,7 +187,7 @@ def _rejected(trade: Trade, leg: Leg) -> Alert:
         "order_rejected",
         Severity.CRITICAL if grave else Severity.WARNING,
         f"{leg.role.value}{leg.index}/{leg.code}",
-        f"the exchange refused the {_name(leg)}",
+        f"the {_name(leg)} was not placed" if leg.code is None else f"the exchange refused the {_name(leg)}",
         f"{leg.text}{code}",
         *((f"backstop {plain(trade.backstop_price)} covers the position meanwhile",) if grave else ()),
     )
@@ -228,6 +228,17 @@ def _fact_news(after: Trade, fact: Any) -> Iterator[Alert]:
             f"closed, {usdt(fact.realised_pnl_usdt)}",
             _reason(after, fact.reason),
             f"fees are inside; funding {usdt(-fact.funding_usdt)}",
+        )
+    elif isinstance(fact, MemoryLost):
+        yield _alert(
+            after,
+            "memory_lost",
+            Severity.CRITICAL,
+            str(fact.epoch),
+            "its last steps before the restart are forgotten",
+            "They never reached the disk. What stands at the exchange is found there and taken up; entries that were"
+            " cancelled are not placed again.",
+            "If you had asked for it to be closed, look whether it was, and ask again.",
         )
     elif isinstance(fact, EffectSettled) and fact.settlement is Settlement.TRIGGER_WRONG_SIDE:
         yield _alert(

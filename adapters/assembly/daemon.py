@@ -80,7 +80,9 @@ class Daemon:
         self._store = open_store(
             outside.state / "store.sqlite", clock=self._clock.now, random_bytes=os.urandom, run=run
         )
-        self.identity = RunIdentity(installation=self._store.installation, epoch=self._store.epoch)
+        self.identity = RunIdentity(
+            installation=self._store.installation, epoch=self._store.epoch, forgotten=self._store.forgotten
+        )
         self.system = ActorSystem(
             dispatchers={"pool": PooledDispatcher(), "thread": ThreadedDispatcher()},
             clock=self._clock,

@@ -5,6 +5,9 @@ an old copy put in the store's place, would come back as a sound store that has 
 after each commit's fsync, without one of its own, so it is never ahead of what was durable; a store that holds less
 than its mark has lost something. A mark that is missing or unreadable only checks less.
 
+It also says when a run acts on more than is durable, because the disk takes no writes: whoever starts after it has
+forgotten something. The line is replaced in place, which a full disk allows.
+
 Enters: numbers. Stays out: SQLite.
 """
 
@@ -18,6 +21,7 @@ from pathlib import Path
 from adapters.sqlite.checksums import row_checksum
 
 _LENGTH = 96  # bytes, always the same, within one disk sector
+_FORGETFUL, _WHOLE = "forgetful", "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Mark:
     installation: str
     epoch: int
     commits: int
+    forgetful: bool = False  # the run has acted on writes that only its memory holds
 
 
 def mark_path(store: Path) -> Path:
@@ -36,8 +41,8 @@ def read_mark(store: Path) -> Mark | None:
     try:
         with mark_path(store).open("rb") as file:
             fields = file.read(_LENGTH).decode("ascii").split()
-        mark = Mark(fields[0], int(fields[1]), int(fields[2]))
-        whole = fields[3] == _checksum(mark)
+        mark = Mark(fields[0], int(fields[1]), int(fields[2]), forgetful=fields[3] == _FORGETFUL)
+        whole = fields[4] == _checksum(mark)
     except (OSError, ValueError, IndexError):
         return None
     return mark if whole else None
@@ -58,7 +63,8 @@ class MarkWriter:
 
     def write(self, mark: Mark) -> None:
         """Replace the mark. A failing write is passed over: the commit before it is durable all the same."""
-        line = f"{mark.installation} {mark.epoch} {mark.commits} {_checksum(mark)}".ljust(_LENGTH - 1) + "\n"
+        line = f"{mark.installation} {mark.epoch} {mark.commits} {_word(mark)} {_checksum(mark)}"
+        line = line.ljust(_LENGTH - 1) + "\n"
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, line.encode(), 0)
@@ -69,5 +75,9 @@ class MarkWriter:
             self._descriptor = None
 
 
+def _word(mark: Mark) -> str:
+    return _FORGETFUL if mark.forgetful else _WHOLE
+
+
 def _checksum(mark: Mark) -> str:
-    return row_checksum("mark", mark.installation, mark.epoch, mark.commits).hex()
+    return row_checksum("mark", mark.installation, mark.epoch, mark.commits, _word(mark)).hex()

@@ -39,11 +39,3 @@ def as_outside_error(error: sqlite3.Error, doing: str) -> OutsideError | None:
     if primary in _WORDS:
         return Unreachable(f"{doing}: {_WORDS[primary]} ({error}). Nothing was written", code=extended)
     return None
-
-
-def is_failed_sync(error: sqlite3.Error) -> bool:
-    """Tell whether a sync failed: what was written may or may not be there after a restart.
-
-    After a failed fsync Linux forgets which pages were dirty, so trying again proves nothing.
-    """
-    return getattr(error, "sqlite_errorcode", 0) in {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}

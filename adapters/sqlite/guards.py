@@ -50,16 +50,29 @@ class Guards:
 
     def next_number(self, name: str) -> int:
         """Give 1, 2, 3 … of a counter."""
+        number = self.number(name) + 1
+        self.set_number(name, number)
+        return number
+
+    def number(self, name: str) -> int:
+        """Give the number a counter gave last; 0 when it never gave one."""
         row = self._db.execute("SELECT name, value, checksum FROM counters WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            _check("counters", *row)
-        number = 1 if row is None else int(row[1]) + 1
+        if row is None:
+            return 0
+        _check("counters", *row)
+        return int(row[1])
+
+    def numbers(self) -> dict[str, int]:
+        """Give every counter and its last number."""
+        return {name: self.number(name) for (name,) in self._db.execute("SELECT name FROM counters").fetchall()}
+
+    def set_number(self, name: str, number: int) -> None:
+        """Have a counter go on after this number."""
         self._db.execute(
             "INSERT INTO counters (name, value, checksum) VALUES (?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value, checksum = excluded.checksum",
             (name, number, row_checksum("counters", name, number)),
         )
-        return number
 
     def check_rows(self) -> None:
         """Raise StateDamaged for the first row that fails its checksum."""

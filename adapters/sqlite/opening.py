@@ -14,16 +14,26 @@ from pathlib import Path
 
 from actors.errors import StateDamaged, Unreachable
 from actors.messages import registry  # noqa: F401 - the storable types must be registered before a row is read
+from actors.messages.storing import Forgotten
 from adapters.sqlite import instants
 from adapters.sqlite.backups import back_up
 from adapters.sqlite.commit_mark import Mark, MarkWriter, read_mark
 from adapters.sqlite.error_classes import as_outside_error
+from adapters.sqlite.guards import Guards
 from adapters.sqlite.integrity import check_mark, check_rows, check_structure
 from adapters.sqlite.runs import Run, Runs
 from adapters.sqlite.schema import MIGRATIONS, Migration, check_schema, migrate, version_of
 from adapters.sqlite.store import SqliteStore
 
 BUSY_TIMEOUT_SECONDS = 5.0
+FORGOTTEN = "runs that began with less than was acted on"  # a counter: the latest such run's epoch
+_SETTINGS = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "trusted_schema = OFF",
+    "temp_store = MEMORY",
+    "cache_spill = OFF",  # a transaction that cannot be committed stays in memory, whole
+)
 _STRICT_TABLES_SINCE = (3, 37, 0)
 
 
@@ -34,6 +44,7 @@ def open_store(
     random_bytes: Callable[[int], bytes],
     run: Run,
     migrations: Sequence[Migration] = MIGRATIONS,
+    connection_type: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> SqliteStore:
     """Open the store, or make it; from here on older runs are fenced.
 
@@ -43,6 +54,7 @@ def open_store(
         random_bytes: a source of randomness; used once, for a new store's installation.
         run: the process that opens.
         migrations: for tests.
+        connection_type: of the one that writes; a simulation's fails on purpose (faults.py).
 
     Raises:
         StateDamaged: the file fails a check; nothing of it was changed.
@@ -64,18 +76,35 @@ def open_store(
             ) from error
         with contextlib.ExitStack() as undo:
             connection = sqlite3.connect(
-                path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False, cached_statements=256
+                path,
+                isolation_level=None,
+                timeout=BUSY_TIMEOUT_SECONDS,
+                check_same_thread=False,
+                cached_statements=256,
+                factory=connection_type,
             )
             undo.callback(connection.close)
             _prepare(connection, path, migrations, clock)
+            before = read_mark(path)
             mark = MarkWriter(path)
             undo.callback(mark.close)
             connection.execute("BEGIN IMMEDIATE")
             identity = Runs(connection).begin(run, at=instants.written(clock()), random_bytes=random_bytes)
+            guards = Guards(connection)
+            if before is not None and before.forgetful:
+                guards.set_number(FORGOTTEN, identity.epoch)
+            forgotten = _forgotten(connection)
             connection.execute("COMMIT")
             mark.write(Mark(identity.installation, identity.epoch, identity.commits))
             undo.pop_all()
-        return SqliteStore(connection=connection, path=path, mark=mark, identity=identity, clock=clock)
+        return SqliteStore(
+            connection=connection, path=path, mark=mark, identity=identity, clock=clock, forgotten=forgotten
+        )
+
+
+def _forgotten(connection: sqlite3.Connection) -> Forgotten | None:
+    epoch = Guards(connection).number(FORGOTTEN)
+    return Forgotten(epoch=epoch, at=Runs(connection).began(epoch)) if epoch else None
 
 
 @contextlib.contextmanager
@@ -122,7 +151,7 @@ def _prepare(
     The connection may change threads (check_same_thread is off) because the store's actor may come back on another
     after a crash; SqliteStore itself admits one at a time.
     """
-    for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF", "temp_store = MEMORY"):
+    for setting in _SETTINGS:
         connection.execute(f"PRAGMA {setting}")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":

@@ -83,6 +83,13 @@ class Runs:
         )
         return identity
 
+    def began(self, epoch: int) -> datetime:
+        """Give when a run began. LookupError for one that never was."""
+        row = self._db.execute("SELECT started_at FROM runs WHERE epoch = ?", (epoch,)).fetchone()
+        if row is None:
+            raise LookupError(f"there was no run {epoch}")
+        return instants.read(row[0])
+
     def count_commit(self, now: Identity) -> None:
         """Write the identity as it will be after this transaction.
 

@@ -74,8 +74,12 @@ class Documents:
         _check_document(row)
         return decoded(row[1], row[2], f"document {name!r}")
 
-    def drop(self, name: str) -> None:
-        self._db.execute("DELETE FROM documents WHERE name = ?", (name,))
+    def take(self, name: str) -> Any | None:
+        """Give a document and drop it; None when there is none."""
+        body = self.get(name)
+        if body is not None:
+            self._db.execute("DELETE FROM documents WHERE name = ?", (name,))
+        return body
 
     def check_rows(self) -> None:
         """Raise StateDamaged for the first row that fails its checksum."""

@@ -2,8 +2,13 @@
 
 Enters: appends and the other requests of StorePort. Stays out: who asks, and the effects' release. Writes between two
 commits share a transaction, which begins by checking that this run still holds the store; an append stands in a
-savepoint of its own. When the disk refuses, the whole transaction is given up and nothing more is accepted until
-`rollback`, so that nobody acts on half of a group.
+savepoint of its own.
+
+A commit that the disk refuses keeps its group: SQLite has rolled it back, so every write of it is made again, at the
+instant it was first made, in a new transaction that only memory holds (no page leaves the cache before a commit). It
+is readable there, and the next commit tries all of it. Written once more at the same places of the log, so a failed
+sync is made good, too: the pages are dirty again, and the next sync that succeeds covers them. A write that fails
+before any commit gives its group up instead, and nothing more is accepted until `rollback`: nobody acts on half of it.
 """
 
 from __future__ import annotations
@@ -12,17 +17,18 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from actors.errors import Fenced, GuardUsed, OutcomeUnknown, Unreachable
-from actors.messages.storing import Append, Guard, StoredStream, StreamSummary, UnsettledEffect
+from actors.errors import Fenced, GuardUsed, Unreachable
+from actors.messages.storing import Append, Forgotten, Guard, StoredStream, StreamSummary, UnsettledEffect
 from adapters.sqlite import instants
 from adapters.sqlite.backups import back_up
 from adapters.sqlite.commit_mark import Mark, MarkWriter, latest_epoch
-from adapters.sqlite.error_classes import as_outside_error, is_failed_sync
+from adapters.sqlite.error_classes import as_outside_error
 from adapters.sqlite.guards import Guards
 from adapters.sqlite.integrity import library_note
 from adapters.sqlite.journal import Journal
@@ -31,6 +37,17 @@ from adapters.sqlite.runs import Identity, Runs
 from adapters.sqlite.shelves import Documents, Register
 
 TURN_SECONDS = 10.0  # how long a second thread waits for the one inside
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One write since the last commit, fit to be made again."""
+
+    act: Callable[[str], Any]
+    at: str  # as the rows say it
+    stream: str = ""  # what it appends to
 
 
 class SqliteStore:
@@ -44,8 +61,10 @@ class SqliteStore:
         mark: MarkWriter,
         identity: Identity,
         clock: Callable[[], datetime],
+        forgotten: Forgotten | None = None,
     ) -> None:
         self.path = path
+        self.forgotten = forgotten
         self.epoch = identity.epoch
         self.installation = identity.installation
         self.library = library_note()
@@ -54,6 +73,8 @@ class SqliteStore:
         self._identity = identity  # as of the last commit
         self._clock = clock
         self._turn = threading.RLock()
+        self._written: list[_Write] = []  # since the last commit
+        self._held = 0  # the first so many of them outlast a rollback
         self._refusing: str | None = None  # why nothing is accepted before a rollback
         self._stopped: str | None = None  # why nothing is accepted any more
         self._file = _file_identity(path)
@@ -73,77 +94,71 @@ class SqliteStore:
             Fenced, StateDamaged, Unreachable.
 
         """
-        with self._writing(f"append to {append.stream}") as at:
-            head = self._journal.add(
-                self._journal.head(append.stream),
-                append.expected_sequence,
-                append.facts,
-                trace_id=trace_id,
-                at=at,
-                epoch=self.epoch,
-            )
-            self._guards.use(append.guards, at=at)
-            head = self._outbox.promise(head, append.effects, trace_id=trace_id, at=at, epoch=self.epoch)
-            self._journal.save_head(head)
-            for effect_key in append.settles:
-                self._outbox.settle(effect_key, note="", at=at)
-            if append.register is not None:
-                self._register.save(append.stream, append.register)
-            return head.length
+        return self._write(f"append to {append.stream}", partial(self._append, append, trace_id), append.stream)
+
+    def _append(self, append: Append, trace_id: str, at: str) -> int:
+        head = self._journal.add(
+            self._journal.head(append.stream),
+            append.expected_sequence,
+            append.facts,
+            trace_id=trace_id,
+            at=at,
+            epoch=self.epoch,
+        )
+        self._guards.use(append.guards, at=at)
+        head = self._outbox.promise(head, append.effects, trace_id=trace_id, at=at, epoch=self.epoch)
+        self._journal.save_head(head)
+        for effect_key in append.settles:
+            self._outbox.settle(effect_key, note="", at=at)
+        if append.register is not None:
+            self._register.save(append.stream, append.register)
+        return head.length
 
     def settle(self, effect_key: str, note: str) -> None:
         """Mark an effect as done. The first settlement stands; a key that was pruned is passed over."""
-        with self._writing(f"settle {effect_key}") as at:
-            self._outbox.settle(effect_key, note=note, at=at)
+        self._write(f"settle {effect_key}", lambda at: self._outbox.settle(effect_key, note=note, at=at))
 
     def mark_attempt(self, effect_key: str) -> int:
         """Count one more attempt; give the count. Raises UnknownEffect for a key that is not in the outbox."""
-        with self._writing(f"mark an attempt at {effect_key}"):
-            return self._outbox.mark_attempt(effect_key)
+        return self._write(f"mark an attempt at {effect_key}", lambda _at: self._outbox.mark_attempt(effect_key))
 
     def use_guards(self, guards: Sequence[Guard]) -> bool:
         """Write all guard rows, or none when one was used before (False)."""
         try:
-            with self._writing("use guards") as at:
-                self._guards.use(guards, at=at)
+            self._write("use guards", lambda at: self._guards.use(guards, at=at))
         except GuardUsed:
             return False
         return True
 
     def next_number(self, counter: str) -> int:
-        with self._writing(f"count {counter}"):
-            return self._guards.next_number(counter)
+        return self._write(f"count {counter}", lambda _at: self._guards.next_number(counter))
 
     def put_document(self, name: str, body: Any) -> None:
-        with self._writing(f"keep document {name}") as at:
-            self._documents.put(name, body, at=at)
+        self._write(f"keep document {name}", lambda at: self._documents.put(name, body, at=at))
 
     def take_document(self, name: str) -> Any | None:
-        with self._writing(f"take document {name}"):
-            body = self._documents.get(name)
-            if body is not None:
-                self._documents.drop(name)
-            return body
+        return self._write(f"take document {name}", lambda _at: self._documents.take(name))
 
     def prune(self, before: datetime) -> int:
         """Delete effects settled and guards expired before the instant; give how many rows went."""
-        limit = instants.written(before)
-        with self._writing("prune"):
-            pruned = self._guards.prune(before=limit)
-            for head in tuple(self._journal.heads()):
-                after, deleted = self._outbox.prune(head, before=limit)
-                if deleted:
-                    self._journal.save_head(after)
-                    pruned += deleted
-            return pruned
+        return self._write("prune", partial(self._prune, instants.written(before)))
+
+    def _prune(self, limit: str, _at: str) -> int:
+        pruned = self._guards.prune(before=limit)
+        for head in tuple(self._journal.heads()):
+            after, deleted = self._outbox.prune(head, before=limit)
+            if deleted:
+                self._journal.save_head(after)
+                pruned += deleted
+        return pruned
 
     # --- transactions ---------------------------------------------------------------------------------------------
     def commit(self) -> None:
         """Make all since the last commit durable; nothing to do is no fsync.
 
         Raises:
-            Unreachable: refused by the disk; everything since the last commit is gone.
-            OutcomeUnknown: the sync failed. It may be found after a restart or not; this store is stopped.
+            Unreachable: refused by the disk, or its sync failed. All of it stays readable, and the next commit tries
+                it again; a process that ends before has forgotten it (or, after a failed sync, perhaps not).
 
         """
         with self._calling("commit"):
@@ -153,19 +168,57 @@ class SqliteStore:
             try:
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                if is_failed_sync(error):
-                    self._stopped = f"the disk failed a sync ({error}); open the store anew"
-                    raise OutcomeUnknown(f"commit: {self._stopped}. It may be there after that or not") from error
-                raise
+                known = as_outside_error(error, "commit")
+                if not isinstance(known, Unreachable):
+                    raise
+                self._write_again()
+                raise known from error
+            self._written.clear()
+            self._held = 0
             self._identity = replace(self._identity, commits=self._identity.commits + 1)
-            self._mark.write(Mark(self.installation, self.epoch, self._identity.commits))
+            self._note()
+
+    def hold(self) -> None:
+        """Have what is written by now outlast a rollback: somebody has acted on it, though it is not durable."""
+        with self._calling("hold"):
+            self._held = len(self._written)
+            self._note()
+
+    def withdraw(self, stream: str) -> None:
+        """Forget what was appended to a stream since the last commit; what stands beside it stays."""
+        with self._calling(f"withdraw from {stream}"):
+            self._refuse_if_refusing()
+            held = sum(write.stream != stream for write in self._written[: self._held])
+            self._written = [write for write in self._written if write.stream != stream]
+            self._held = held
+            self._write_again()
+
+    @property
+    def held(self) -> int:
+        """How many writes are acted upon and not durable."""
+        return self._held
 
     def rollback(self) -> None:
-        """Forget all since the last commit and accept again."""
+        """Forget all since the last commit but what is held, and accept again."""
         with self._calling("rollback"):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self._refusing = None
+            del self._written[self._held :]
+            if self._written:
+                self._write_again()
+
+    def _write_again(self) -> None:
+        """Make every write since the last commit once more, in a new transaction."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._begin()
+        for write in self._written:
+            self._in_savepoint(write)
+
+    def _note(self) -> None:
+        """Leave word beside the store of what was acknowledged, and whether more was acted upon than is durable."""
+        self._mark.write(Mark(self.installation, self.epoch, self._identity.commits, forgetful=self._held > 0))
 
     # --- reading: what is written and not yet committed is already to be seen ---------------------------------------
     def load(self, stream: str) -> StoredStream:
@@ -235,23 +288,28 @@ class SqliteStore:
         finally:
             self._turn.release()
 
-    @contextlib.contextmanager
-    def _writing(self, doing: str) -> Iterator[str]:
-        """Stand in the transaction, in a savepoint; give the time as it is written."""
+    def _write(self, doing: str, act: Callable[[str], T], stream: str = "") -> T:
+        """Make one write in the transaction, and remember how."""
         with self._calling(doing):
             self._refuse_if_refusing()
-            at = instants.written(self._clock())
+            write = _Write(act, instants.written(self._clock()), stream)
             if not self._db.in_transaction:
                 self._begin()
-            self._db.execute("SAVEPOINT one")
-            try:
-                yield at
-            except BaseException:
-                if self._db.in_transaction:  # a full disk ends the transaction by itself
-                    self._db.execute("ROLLBACK TO one")
-                    self._db.execute("RELEASE one")
-                raise
-            self._db.execute("RELEASE one")
+            result: T = self._in_savepoint(write)
+            self._written.append(write)
+            return result
+
+    def _in_savepoint(self, write: _Write) -> Any:
+        self._db.execute("SAVEPOINT one")
+        try:
+            result = write.act(write.at)
+        except BaseException:
+            if self._db.in_transaction:  # a full disk ends the transaction by itself
+                self._db.execute("ROLLBACK TO one")
+                self._db.execute("RELEASE one")
+            raise
+        self._db.execute("RELEASE one")
+        return result
 
     def _begin(self) -> None:
         if _file_identity(self.path) != self._file:

@@ -201,6 +201,18 @@ def test_asker_gets_its_part_even_when_nothing_of_it_is_open(world: AccountWorld
     ]
 
 
+def test_trade_whose_orders_have_all_vanished_hears_of_it_though_it_did_not_ask(world: AccountWorld) -> None:
+    world.system.tell(RECONCILER, near())
+    world.system.tell(RECONCILER, StreamUp(account="main", connection=2))
+    world.pass_time(1)
+    (snapshot,) = world.inbox(MONITOR)
+    assert (snapshot.orders, snapshot.executions) == ((), ())
+    world.system.tell(RECONCILER, near(stop=None, target=None))
+    world.system.tell(RECONCILER, StreamUp(account="main", connection=3))
+    world.pass_time(1)
+    assert len(world.inbox(MONITOR)) == 1
+
+
 def test_executions_are_read_from_where_the_oldest_asker_needs_them(world: AccountWorld) -> None:
     now = world.clock.now()
     long_ago = now - timedelta(days=3)

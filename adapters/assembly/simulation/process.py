@@ -118,7 +118,7 @@ class Process:
     # --- life and death ---------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Start the tree; the world goes on meanwhile."""
-        identity = RunIdentity(installation=self.store.installation, epoch=self.epoch)
+        identity = RunIdentity(installation=self.store.installation, epoch=self.epoch, forgotten=self.store.forgotten)
         self.system.start(*wire(self.system, identity, self._around.terms, self._ports()))
 
     def stop(self, deadline_seconds: float) -> StopReport:

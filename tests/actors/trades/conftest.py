@@ -253,7 +253,7 @@ class TradeWorld:
         )
         self.store = UnreliableStore(store)
         self.store.on_commit = self._count_commit
-        self.identity = RunIdentity(installation=store.installation, epoch=store.epoch)
+        self.identity = RunIdentity(installation=store.installation, epoch=store.epoch, forgotten=store.forgotten)
         self.crank = DeterministicDispatcher(self._seed, clock=self.clock)
         self.system = ActorSystem(
             dispatchers={"pool": self.crank, "thread": self.crank},

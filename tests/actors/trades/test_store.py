@@ -6,30 +6,28 @@ from typing import Any
 
 import pytest
 
-from actors.errors import OutcomeUnknown, Unreachable
+from actors.errors import Unreachable
 from actors.messages import addresses
 from actors.messages.storing import (
     Append,
     Appended,
     AppendRefused,
-    DocumentQuestion,
     Guard,
-    LoadStream,
     MarkAttempt,
     NextNumber,
     Perform,
     PromisedEffect,
-    PutDocument,
     Settle,
+    UseGuards,
 )
 from actors.messages.trading import OrderAbsent, TradesQuestion
 from adapters.sqlite.opening import open_store
 from adapters.sqlite.runs import Run
-from runtime import Actor, ActorRestarted, AskFailed, Refused, Restarted, SupervisorEscalated
+from runtime import Actor, ActorRestarted, AskTimeout, Refused
 from runtime.testing import Probe
 from tests.actors.trades.conftest import TradeWorld
 
-DISK_FULL = Unreachable("commit: the disk is full. Nothing was written")
+DISK_FULL = Unreachable("commit: the disk is full")
 
 
 def fact(world: TradeWorld) -> OrderAbsent:
@@ -128,48 +126,19 @@ def test_an_attempt_at_an_unknown_effect_is_refused_to_its_asker_alone(world: Tr
     assert store_failures(world) == 0
 
 
-def test_a_commit_that_fails_releases_nothing_and_its_writers_hear_that_the_store_began_again(
-    world: TradeWorld, writer: Probe
-) -> None:
-    world.store.before_commit.append(DISK_FULL)
-    tell(writer, append(world, 1), append(world, 2))
-    world.pass_time(1)
-    assert writer.record.of(Perform) == writer.record.of(Appended) == ()
-    assert [message.path for message in writer.record.of(Restarted)] == [addresses.STORE]
-    assert world.store.real.load("stream/1").sequence == 0
-    tell(writer, append(world, 1))
-    world.pass_time(1)
-    assert len(writer.record.of(Appended)) == 1
-
-
-@pytest.mark.parametrize("question", [NextNumber(counter="n"), PutDocument(name="d", body=None)], ids=["number", "put"])
-def test_an_answer_that_says_something_is_durable_never_comes_when_it_is_not(
+@pytest.mark.parametrize("question", [NextNumber(counter="n"), UseGuards(guards=())], ids=["number", "guards"])
+def test_a_number_or_key_is_given_once_it_is_durable_and_never_while_it_is_not(
     world: TradeWorld, writer: Probe, question: Any
 ) -> None:
-    if isinstance(question, PutDocument):
-        question = PutDocument(name="d", body=fact(world))
-    tell(writer)
-    world.store.before_commit.append(DISK_FULL)
-    with pytest.raises(AskFailed):
+    world.store.always_fails = DISK_FULL
+    with pytest.raises((Refused, AskTimeout)):
         world.ask(addresses.STORE, question)
-    assert world.ask(addresses.STORE, NextNumber(counter="n")) == 1
-    assert world.ask(addresses.STORE, DocumentQuestion(name="d")) is None
-
-
-def test_a_reader_is_told_of_an_append_once_it_is_durable_and_never_of_a_lost_one(
-    world: TradeWorld, writer: Probe
-) -> None:
-    def append_and_read(actor: Actor) -> None:
-        actor.context.tell(addresses.STORE, append(world, 1))
-        actor.context.ask(addresses.STORE, LoadStream(stream="stream/1"), tag="read")
-
-    world.store.before_commit.append(DISK_FULL)
-    writer.do(append_and_read)
-    world.pass_time(1)
-    assert [type(message).__name__ for message in writer.received] == ["NotAnswered", "Restarted"]
-    writer.do(append_and_read)
-    world.pass_time(1)
-    assert writer.received[-1].value.sequence == 1
+    world.pass_time(10)
+    with pytest.raises(Refused, match="the disk does not take writes"):
+        world.ask(addresses.STORE, question)
+    world.store.always_fails = None
+    world.pass_time(20)
+    assert world.ask(addresses.STORE, NextNumber(counter="n")) in {1, 2}
 
 
 def test_settling_what_is_unknown_or_settled_harms_nobody(world: TradeWorld, writer: Probe) -> None:
@@ -191,17 +160,6 @@ def test_a_run_that_was_overtaken_writes_nothing_releases_nothing_and_gives_up(
     assert later.load("stream/0").sequence == 0
     assert world.system.escalated.is_set()
     later.close()
-
-
-def test_a_store_that_cannot_sync_any_more_takes_the_daemon_down(world: TradeWorld, writer: Probe) -> None:
-    """After a failed sync nothing is certain: only a fresh process, which checks the file, may go on."""
-    world.store.always_fails = OutcomeUnknown("commit: the disk failed a sync")
-    for number in range(40):
-        tell(writer, append(world, number))
-        world.pass_time(5)
-    assert writer.record.of(Perform) == ()
-    assert any(isinstance(event, SupervisorEscalated) for event in world.events)
-    assert world.system.escalated.is_set()
 
 
 def test_everything_begins_again_by_itself_after_the_disk_was_full_for_a_moment(world: TradeWorld) -> None:

@@ -1,22 +1,23 @@
-"""A disk that is full, read-only, busy or failing: a clear error, and no half of a group."""
+"""A disk that is full, read-only, busy or failing: a clear error, no half of a group, and nothing acted upon lost."""
 
 from __future__ import annotations
 
 import resource
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import pytest
 
-from actors.errors import Fenced, OutcomeUnknown, OutsideError, Unreachable
-from actors.messages.storing import Append
+from actors.errors import Fenced, OutsideError, Unreachable
+from actors.messages.storing import Append, Forgotten
 from adapters.sqlite import opening
 from adapters.sqlite import store as store_module
+from adapters.sqlite.commit_mark import read_mark
+from adapters.sqlite.faults import Disk, Trouble
 from adapters.sqlite.store import SqliteStore
-from tests.adapters.sqlite.conftest import StateFolder, absent, effect, fill
+from tests.adapters.sqlite.conftest import StateFolder, absent, effect, everything, fill
 
 
 def append_one(store: SqliteStore, stream: str, number: int) -> None:
@@ -63,21 +64,67 @@ def files_no_longer_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_log_that_cannot_be_written_at_commit_loses_only_the_group(folder: StateFolder) -> None:
+def test_a_group_whose_commit_the_disk_refuses_stays_readable_and_is_committed_in_order_when_it_works(
+    folder: StateFolder,
+) -> None:
     store = folder.open()
     fill(store, 6)
     known = store.load("trade/A").sequence
     append_one(store, "trade/A", known)
-    with files_no_longer_than(folder.log.stat().st_size + 100), pytest.raises(Unreachable, match="commit: the disk"):
-        store.commit()
-    with pytest.raises(Unreachable, match="Nothing since the last commit is kept"):
-        store.commit()
-    store.rollback()
-    assert store.load("trade/A").sequence == known
-    append_one(store, "trade/A", known)
+    with files_no_longer_than(folder.log.stat().st_size + 100):
+        for number in range(1, 5):
+            with pytest.raises(Unreachable, match="commit: the disk"):
+                store.commit()
+            assert store.load("trade/A").sequence == known + number
+            append_one(store, "trade/A", known + number)
+    commits = read_mark(folder.store)
     store.commit()
+    after = read_mark(folder.store)
+    assert commits is not None
+    assert after is not None
+    assert after.commits == commits.commits + 1
+    told = everything(store)
+    store.close()
+    reopened = folder.open()
+    assert everything(reopened) == told
+    assert reopened.load("trade/A").sequence == known + 5
+
+
+def test_a_rollback_goes_back_to_what_was_acted_upon_and_no_further(folder: StateFolder) -> None:
+    store = folder.open()
+    fill(store, 3)
+    known = store.load("trade/A").sequence
+    append_one(store, "trade/A", known)
+    with files_no_longer_than(folder.log.stat().st_size + 100), pytest.raises(Unreachable):
+        store.commit()
+    store.hold()
+    assert store.held == 1
+    append_one(store, "trade/A", known + 1)
+    store.rollback()
+    assert store.load("trade/A").sequence == known + 1
+    store.commit()
+    assert store.held == 0
     store.close()
     assert folder.open().load("trade/A").sequence == known + 1
+
+
+def test_a_run_that_ends_with_more_acted_upon_than_is_durable_is_noticed_by_every_later_one(
+    folder: StateFolder, make_folder: Callable[[str], StateFolder]
+) -> None:
+    store = folder.open()
+    fill(store, 3)
+    assert store.forgotten is None
+    append_one(store, "trade/A", store.load("trade/A").sequence)
+    store.hold()
+    died = make_folder("died")
+    folder.copy_to(died)
+    second = died.open()
+    assert second.forgotten == Forgotten(epoch=second.epoch, at=died.now)
+    second.close()
+    assert died.open().forgotten == second.forgotten
+    store.commit()
+    store.close()
+    assert folder.open().forgotten is None
 
 
 def test_a_file_that_cannot_be_written_is_named(folder: StateFolder) -> None:
@@ -93,36 +140,29 @@ def test_a_file_that_cannot_be_written_is_named(folder: StateFolder) -> None:
     store.commit()
 
 
-class FailingSync:
-    """The connection, with a COMMIT whose fsync fails."""
-
-    def __init__(self, real: sqlite3.Connection) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def execute(self, statement: str, *values: Any) -> Any:
-        if statement == "COMMIT":
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-            raise error
-        return self._real.execute(statement, *values)
-
-
-def test_after_a_failed_sync_the_outcome_is_unknown_and_the_store_takes_nothing_more(
-    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (Trouble.FULL, "is full"),
+        (Trouble.READ_ONLY, "cannot be written"),
+        (Trouble.WRITE_FAILS, "failed to read or write"),
+        (Trouble.SYNC_FAILS, "failed to read or write"),
+    ],
+)
+def test_whatever_the_disk_has_against_a_commit_nothing_of_it_is_lost(
+    folder: StateFolder, trouble: Trouble, words: str
 ) -> None:
-    store = folder.open()
-    append_one(store, "trade/A", 0)
-    monkeypatch.setattr(store, "_db", FailingSync(store._db))
-    with pytest.raises(OutcomeUnknown, match="failed a sync"):
-        store.commit()
-    for refused in (store.commit, store.rollback, lambda: store.load("trade/A")):
-        with pytest.raises(Unreachable, match="open the store anew"):
-            refused()
+    disk = Disk()
+    store = folder.open(connection_type=disk.connection_type())
+    disk.trouble = trouble
+    for number in range(4):
+        append_one(store, "trade/A", number)
+        with pytest.raises(Unreachable, match=words):
+            store.commit()
+    disk.trouble = None
+    store.commit()
     store.close()
-    assert folder.open().load("trade/A").sequence in {0, 1}
+    assert folder.open().load("trade/A").sequence == 4
 
 
 def test_a_store_that_another_program_holds_is_unreachable_after_the_timeout(
