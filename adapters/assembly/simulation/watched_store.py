@@ -12,6 +12,7 @@ from typing import Any
 from actors.errors import Unreachable
 from actors.messages.storing import Append
 from actors.ports import StorePort
+from actors.rules import risk
 
 DISK_WORDS = "the simulated disk is full"
 
@@ -51,6 +52,20 @@ class WatchedStore:
             raise Unreachable(f"Tried to commit {len(self._open)} writes: {DISK_WORDS}.")
         self._store.commit()
         done, self._open = self._open, []
+        self._tell(done)
+
+    def hold(self) -> None:
+        """Count what is acted upon from memory as done; a new trade waits for the disk all the same."""
+        self._store.hold()
+        done = [each for each in self._open if not _opens_trade(each)]
+        self._open = [each for each in self._open if _opens_trade(each)]
+        self._tell(done)
+
+    def withdraw(self, stream: str) -> None:
+        self._store.withdraw(stream)
+        self._open = [each for each in self._open if not (isinstance(each, Append) and each.stream == stream)]
+
+    def _tell(self, done: list[Append | str]) -> None:
         for each in done:
             if isinstance(each, Append):
                 self._committed(each)
@@ -62,3 +77,7 @@ class WatchedStore:
     def rollback(self) -> None:
         self._store.rollback()
         self._open.clear()
+
+
+def _opens_trade(each: Append | str) -> bool:
+    return isinstance(each, Append) and risk.opens_trade(each)

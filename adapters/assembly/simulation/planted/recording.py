@@ -35,9 +35,9 @@ def _send_before_commit(patch: Patch) -> None:
 def _release_half(patch: Patch) -> None:
     def make(honest: Method) -> Method:
         def forgetful(self: store.Store) -> None:
-            released = [each for each in self._told if isinstance(each[1], Perform)]
+            released = [each for each in self._leaving if isinstance(each.message, Perform)]
             if len(released) > 1:
-                self._told.remove(released[-1])
+                self._leaving.remove(released[-1])
             honest(self)
 
         return forgetful
