@@ -206,11 +206,12 @@ class Demonstration:
         self._telegram.user_says(f"/trade {words}", PERSON)
         self.say("person", f"/trade {words}")
         preview = self._asked(seen)
+        self._tell_chat()  # what is pressed has been seen
         label = preview.buttons[0][0][0]
+        known = len(self._register(live_only=False))
         self._telegram.user_taps(preview.message_id, label)
         self.say("person", f"presses {label!r}")
-        rows = len(self._register(live_only=False))
-        self._wait("the trade to be accepted", lambda: len(self._register(live_only=False)) > rows - 1)
+        self._wait("the trade to be accepted", lambda: len(self._register(live_only=False)) > known)
 
     def _asked(self, seen: int) -> ChatMessage:
         """Wait for a message with buttons among those the person has not seen."""
@@ -267,6 +268,7 @@ class Demonstration:
         self._telegram.user_says(f"/close {number}", PERSON)
         self.say("person", f"/close {number}")
         asked = self._asked(seen)
+        self._tell_chat()
         self._telegram.user_taps(asked.message_id, asked.buttons[0][0][0])
         self.say("person", f"presses {asked.buttons[0][0][0]!r}")
 

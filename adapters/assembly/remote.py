@@ -50,8 +50,7 @@ def open_trade(command: Trade) -> int:
             return preview
         print("\n".join(preview["text"]), file=sys.stderr if command.as_json else sys.stdout)
         if not _agreed("Open it?"):
-            print("Nothing was sent.", file=sys.stderr)
-            return REFUSED
+            return _fail({"refused": ["Nothing was sent: it was not agreed to."]}, REFUSED, as_json=command.as_json)
     body = {"words": command.words, "command_id": uuid4().hex}
     answer = _ask(folder, "open", body, ANSWER_SECONDS, as_json=command.as_json)
     if isinstance(answer, int):
@@ -69,8 +68,7 @@ def close_trades(command: Close) -> int:
             return answer
         print("\n".join(answer["text"]), file=sys.stderr if command.as_json else sys.stdout)
         if not _agreed(f"Close {command.which} at market now?"):
-            print("Nothing was closed.", file=sys.stderr)
-            return REFUSED
+            return _fail({"refused": ["Nothing was closed: it was not agreed to."]}, REFUSED, as_json=command.as_json)
     answer = _ask(folder, "close", {"which": command.which}, ANSWER_SECONDS, as_json=command.as_json)
     if isinstance(answer, int):
         return answer

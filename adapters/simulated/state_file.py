@@ -87,6 +87,7 @@ class StateFile:
         """Write a whole snapshot, atomically, and empty the log."""
         self._prune()
         beside = self._path.with_name(self._path.name + ".tmp")
+        beside.touch(mode=0o600)
         with beside.open("wb") as out:
             out.write(json.dumps(self._whole(), separators=(",", ":")).encode())
             out.flush()

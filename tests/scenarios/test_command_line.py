@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import signal
@@ -89,6 +90,9 @@ def test_the_terminals_question_names_no_time_that_has_run_out(stage: Any) -> No
     assert "target 1: 0.64 for" in asked.stdout
     assert "within" not in asked.stdout
     assert "Nothing was sent" in asked.stderr
+    told = main("trade", "XRPUSDT", "long", *plan, "--json", "--state", str(stage.daemon.state), typed="no\n")
+    assert told.returncode == 2
+    assert json.loads(told.stdout) == {"refused": ["Nothing was sent: it was not agreed to."]}
     assert stage.exchange.live_orders() == []
 
 

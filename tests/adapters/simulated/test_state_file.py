@@ -157,6 +157,16 @@ def test_market_time_and_the_generated_path_go_on_where_they_stopped(tmp_path: P
     second.close()
 
 
+def test_books_with_keys_in_them_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    opened = exchange(path, lambda: 0, salt="s")
+    opened.close()
+    assert {each.name: oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()} == {
+        each.name: "0o600" for each in tmp_path.iterdir()
+    }
+    assert path.exists()
+
+
 def test_a_torn_last_line_is_left_out(tmp_path: Path, make_desk: Callable[..., Desk]) -> None:
     path = tmp_path / "s.json"
     desk = make_desk(state_file=path)
