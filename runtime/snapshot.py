@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runtime.cell import Cell
+    from runtime.context import Context
     from runtime.tree import Node
 
 
@@ -27,6 +29,28 @@ class CellSnapshot:
     handled: int
     last_error: str
     dispatcher: str
+    stand_in: str = ""  # of a parked actor that has one: "running", or "starting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """The message an actor handled last. Monotonic seconds."""
+
+    message_id: int
+    sent_at: float
+    began_at: float
+    put_aside: bool  # the handler has stashed it, to be handled once more
+
+
+def last_handled(cell: "Cell", context: "Context") -> Handled:
+    """Describe what the cell's behaviour has handled last, or is handling."""
+    envelope = context.envelope
+    return Handled(
+        message_id=envelope.id,
+        sent_at=envelope.sent_at,
+        began_at=cell.running_since,
+        put_aside=bool(context.stashed) and context.stashed is not None and context.stashed[-1] is envelope,
+    )
 
 
 def photograph(node: "Node", now: float) -> CellSnapshot:
@@ -63,4 +87,11 @@ def photograph(node: "Node", now: float) -> CellSnapshot:
         handled=handled,
         last_error=node.last_error,
         dispatcher=dispatcher,
+        stand_in=_stand_in(node),
     )
+
+
+def _stand_in(node: "Node") -> str:
+    if not node.runs_stand_in or node.cell is None:
+        return ""
+    return "running" if node.cell.behaviour is not None and node.cell.is_stand_in else "starting"

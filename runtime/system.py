@@ -23,9 +23,10 @@ from runtime.environment import Environment, Interceptor
 from runtime.events import DeadLettered, RuntimeEvent, WorkerReplaced
 from runtime.failure import revoke
 from runtime.lifecycle import StopReport, stop_in_order
+from runtime.ownership import disowned
 from runtime.randomness import Randomness
 from runtime.restart_policy import Intensity
-from runtime.snapshot import CellSnapshot, photograph
+from runtime.snapshot import CellSnapshot, Handled, last_handled, photograph
 from runtime.spec import ONE_FOR_ONE, OnExhausted, Spec, Strategy, SupervisorSpec
 from runtime.supervisor import Supervisor
 from runtime.timers import ThreadTimers
@@ -179,6 +180,19 @@ class ActorSystem:
                 found.append(photograph(node, now))
                 stack.extend(reversed(node.living_children()))
             return tuple(found)
+
+    def disowned(self) -> tuple[str, ...]:
+        """Give every disagreement of tree, addresses, mailboxes and registry in words; nothing when all is in order."""
+        with self._supervisor.changing():
+            return disowned(self._supervisor.nodes, self._environment.cells)
+
+    def last_handled(self, path: str) -> Handled | None:
+        """Describe the message this actor handled last; None for an actor that is not there or has handled none."""
+        cell = self._environment.cells.get(path)
+        context = None if cell is None else cell.context
+        if cell is None or context is None:
+            return None
+        return last_handled(cell, context)
 
     # -- messages from outside
 
