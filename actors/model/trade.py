@@ -5,11 +5,12 @@ Enters: values. Stays out: decisions, clocks. Quantities are base units; money i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from actors.model.changing import replace
 from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
 from actors.model.order import OrderIntent, OrderKind

@@ -11,7 +11,6 @@ deterministic: a fact that no longer matters leaves the trade as it is, so any j
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +30,7 @@ from actors.messages.trading import (
     TradeClosed,
     TradeOpened,
 )
+from actors.model.changing import replace
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, Trade
 from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_report
@@ -83,7 +83,8 @@ def evolve(trade: Trade, fact: Any) -> Trade:
     except KeyError:
         raise TypeError(f"{type(fact).__name__} is not a fact of a trade's journal") from None
     changed = apply(trade, fact)
-    return replace(changed, phase=_phase(changed))
+    phase = _phase(changed)
+    return changed if phase is changed.phase else replace(changed, phase=phase)
 
 
 def _phase(trade: Trade) -> Phase:
