@@ -22,6 +22,7 @@ class Life:
     def __init__(self, world: World) -> None:
         self._world = world
         self.person = Person(world)
+        world.watch.attend(world.chat)
         self._dice = Random(f"{world.scenario.seed}/aim")  # noqa: S311 - repeatable chance is the point
         aimed = world.faults.counts.get("crash_at_request", 0)
         self._aimed = max(1, round(aimed * world.scenario.seconds / 3600.0)) if aimed else 0

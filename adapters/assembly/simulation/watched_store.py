@@ -6,15 +6,26 @@ Stays out: judging them (invariants).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from actors.errors import Unreachable
-from actors.messages.storing import Append
+from actors.messages.storing import Append, Guard
 from actors.ports import StorePort
-from actors.rules import risk
 
 DISK_WORDS = "the simulated disk is full"
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    name: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Guards:
+    guards: tuple[Guard, ...]
 
 
 class WatchedStore:
@@ -26,6 +37,8 @@ class WatchedStore:
         *,
         committed: Callable[[Append], None],
         settled: Callable[[str], None],
+        kept: Callable[[str, Any], None],
+        guarded: Callable[[Sequence[Guard]], None],
         refuses: Callable[[], bool],
     ) -> None:
         """`refuses`: whether the disk refuses the next commit."""
@@ -33,7 +46,9 @@ class WatchedStore:
         self._store = store
         self._committed = committed
         self._settled = settled
-        self._open: list[Append | str] = []
+        self._kept = kept
+        self._guarded = guarded
+        self._open: list[Append | str | _Document | _Guards] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -47,37 +62,45 @@ class WatchedStore:
         self._store.settle(effect_key, note)
         self._open.append(effect_key)
 
+    def put_document(self, name: str, body: Any) -> None:
+        self._store.put_document(name, body)
+        self._open.append(_Document(name, body))
+
+    def use_guards(self, guards: Sequence[Guard]) -> bool:
+        new = self._store.use_guards(guards)
+        if new:
+            self._open.append(_Guards(tuple(guards)))
+        return new
+
     def commit(self) -> None:
         if self._open and self._refuses():
             raise Unreachable(f"Tried to commit {len(self._open)} writes: {DISK_WORDS}.")
         self._store.commit()
-        done, self._open = self._open, []
-        self._tell(done)
+        self._tell()
 
     def hold(self) -> None:
-        """Count what is acted upon from memory as done; a new trade waits for the disk all the same."""
+        """What is written by now is acted upon: to the world that is as good as durable, until a crash forgets it."""
         self._store.hold()
-        done = [each for each in self._open if not _opens_trade(each)]
-        self._open = [each for each in self._open if _opens_trade(each)]
-        self._tell(done)
+        self._tell()
 
     def withdraw(self, stream: str) -> None:
         self._store.withdraw(stream)
         self._open = [each for each in self._open if not (isinstance(each, Append) and each.stream == stream)]
 
-    def _tell(self, done: list[Append | str]) -> None:
+    def _tell(self) -> None:
+        done, self._open = self._open, []
         for each in done:
             if isinstance(each, Append):
                 self._committed(each)
                 for key in each.settles:
                     self._settled(key)
+            elif isinstance(each, _Document):
+                self._kept(each.name, each.body)
+            elif isinstance(each, _Guards):
+                self._guarded(each.guards)
             else:
                 self._settled(each)
 
     def rollback(self) -> None:
         self._store.rollback()
         self._open.clear()
-
-
-def _opens_trade(each: Append | str) -> bool:
-    return isinstance(each, Append) and risk.opens_trade(each)

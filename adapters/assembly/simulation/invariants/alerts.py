@@ -1,0 +1,142 @@
+"""I9: what the person must hear: critical news in time, each piece once, in order, none settled untold.
+
+Judged by the alerts promised in the outbox and by what the chat service has shown. Exempt: time in which the chat or
+the daemon was out of reach or misbehaving (30 s run from the end of the last such trouble); repeats that say so; order
+and repetition across a repeat that says so; graver news under a key that was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from actors.messages.alerts import RaiseAlert
+from actors.model.alert import Severity
+from adapters.assembly.simulation.invariants.violation import Violated
+
+CRITICAL_SECONDS = 30.0
+WINDOW_SECONDS = 300.0
+AGAIN = "(again) "
+RETRY_MARK = "/retry-"
+
+
+@dataclass(slots=True, kw_only=True)
+class Promise:
+    """One alert in the outbox."""
+
+    raised: RaiseAlert
+    since: float  # monotonic seconds, when it became durable
+    settled: bool = False
+    shown: bool = False
+
+
+class Alerts:
+    """All alerts of one world."""
+
+    def __init__(self) -> None:
+        self.promised: dict[str, Promise] = {}  # by effect key, oldest first
+        self._critical: dict[str, Promise] = {}  # of these, critical and neither shown nor settled
+        self._waiting: dict[str, list[str]] = {}  # by subject: effect keys not shown yet, oldest first
+        self._told: dict[tuple[int | None, str], RaiseAlert] = {}  # the newest that was shown under a key
+
+    def promise(self, effect_key: str, raised: RaiseAlert, now: float) -> None:
+        promise = self.promised[effect_key] = Promise(raised=raised, since=now)
+        if raised.alert.severity is Severity.CRITICAL:
+            self._critical[effect_key] = promise
+        if raised.alert.subject:
+            self._waiting.setdefault(raised.alert.subject, []).append(effect_key)
+
+    def settle(self, effect_key: str) -> None:
+        promise = self.promised.get(effect_key)
+        if promise is not None:
+            promise.settled = True
+            self._forget(effect_key, promise)
+
+    def _forget(self, effect_key: str, promise: Promise) -> None:
+        self._critical.pop(effect_key, None)
+        waiting = self._waiting.get(promise.raised.alert.subject, [])
+        if effect_key in waiting:
+            waiting.remove(effect_key)
+
+    def forget(self, is_lost: Callable[[str], bool]) -> None:
+        """Let go of what was never durable: acted upon in memory while the disk took no writes."""
+        for key, promise in tuple(self.promised.items()):
+            if not promise.settled and is_lost(key):
+                self._forget(key, promise)
+                del self.promised[key]
+
+    # --- what is shown ----------------------------------------------------------------------------------------------
+    def show(self, effect_key: str, title: str, lines: Iterable[str]) -> None:
+        """Judge a message that the chat has shown, under the key of the (first) alert it tells."""
+        promise = self.promised.get(effect_key)
+        if promise is None:
+            raise Violated("I9", effect_key, f"was shown and never promised: {title}")
+        if promise.raised.alert.title in title:
+            self._show_one(effect_key, promise, again=AGAIN in title)
+            return
+        said = tuple(lines)  # several in one message: each on a line of its own
+        told = [
+            (key, each)
+            for key, each in self.promised.items()
+            if not each.settled and any(each.raised.alert.title in line for line in said)
+        ]
+        for key, each in told:
+            again = any(each.raised.alert.title in line and AGAIN in line for line in said)
+            self._show_one(key, each, again=again)
+
+    def _show_one(self, effect_key: str, promise: Promise, *, again: bool) -> None:
+        if promise.shown and not again:
+            raise Violated("I9", effect_key, f"told twice without saying so: {promise.raised.alert.title}")
+        if not again and not promise.shown:
+            self._check_order(effect_key, promise)
+            self._check_window(effect_key, promise)
+        promise.shown = True
+        self._forget(effect_key, promise)
+
+    def _check_order(self, effect_key: str, promise: Promise) -> None:
+        waiting = self._waiting.get(promise.raised.alert.subject, [])
+        if waiting and effect_key in waiting and waiting[0] != effect_key:
+            before = self.promised[waiting[0]].raised.alert.title
+            if not self._is_same_news(waiting[0]):
+                raise Violated("I9", effect_key, f"was told before {before!r}, which was raised earlier")
+
+    def _is_same_news(self, effect_key: str) -> bool:
+        """Whether this alert is one that was told already under its key: it will be settled as such."""
+        raised = self.promised[effect_key].raised
+        told = self._told.get((raised.alert.chat_id, raised.alert.key))
+        return told is not None and _same_news(told, raised)
+
+    def _check_window(self, effect_key: str, promise: Promise) -> None:
+        raised = promise.raised
+        name = (raised.alert.chat_id, raised.alert.key)
+        told = self._told.get(name)
+        if told is not None and RETRY_MARK not in effect_key and _same_news(told, raised):
+            raise Violated("I9", effect_key, f"{raised.alert.key} was shown a second time within its window")
+        self._told[name] = raised
+
+    # --- time, and rest ---------------------------------------------------------------------------------------------
+    def check_in_time(self, now: float, undisturbed_since: float) -> None:
+        """I9: critical news is shown within 30 s of the chat's being in reach."""
+        for key, promise in self._critical.items():
+            if now - max(promise.since, undisturbed_since) > CRITICAL_SECONDS:
+                text = f"critical and not told for {now - promise.since:.1f} s, {now - undisturbed_since:.1f} s in reach"
+                raise Violated("I9", key, f"{text}: {promise.raised.alert.title}")
+            return  # the others are younger
+
+    def check_rest(self, refused: frozenset[str] = frozenset()) -> None:
+        """I9 at rest: all is settled, and what is settled was told, or the same news was.
+
+        `refused`: what the chat would not take for good; it is kept for a person and can be sent again.
+        """
+        told = {promise.raised.alert.key for promise in self.promised.values() if promise.shown}
+        for key, promise in self.promised.items():
+            if not promise.settled:
+                raise Violated("I9", key, f"never settled: {promise.raised.alert.title}")
+            if not promise.shown and key not in refused and promise.raised.alert.key not in told:
+                raise Violated("I9", key, f"settled and never told: {promise.raised.alert.title}")
+
+
+def _same_news(told: RaiseAlert, raised: RaiseAlert) -> bool:
+    if raised.alert.severity.rank < told.alert.severity.rank:
+        return False
+    return abs((raised.raised_at - told.raised_at).total_seconds()) < WINDOW_SECONDS

@@ -1,0 +1,77 @@
+"""I8: every accepted command of the person's reaches exactly one outcome that they can see; none lost, none twice.
+
+Judged by the chat's durable record (accepted when it stands there as pending, ended when it has left) and by what the
+chat service has shown. Exempt: what says of itself that it may be a repeat ("(again)"), and an edit that shows the
+same outcome once more, which leaves nothing twice; a press of a button whose first press is still being carried out,
+and what the session turns away because 64 commands wait already (both are used up without being accepted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from actors.messages.operator import ChatRecord
+from adapters.assembly.simulation.invariants.violation import Violated
+
+AGAIN = "(again) "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Something that became visible in the chat and is no alert."""
+
+    at: float  # monotonic seconds
+    message_id: int
+    edited: bool
+    title: str
+
+
+class Commands:
+    """The person's commands, from their acceptance to what was seen of them."""
+
+    def __init__(self) -> None:
+        self._accepted: dict[int, float] = {}  # under way, by update id
+        self._tapped: dict[int, int | None] = {}  # the message each of these was pressed under
+        self._ended: set[int] = set()
+        self._sights: list[Sight] = []  # that no command has been found for yet, oldest first
+
+    def seen(self, sight: Sight) -> None:
+        self._sights.append(sight)
+
+    def kept(self, record: ChatRecord, now: float) -> None:
+        """Judge a chat's record that has become durable."""
+        pending = {each.update_id: each for each in record.pending}
+        for update_id, each in pending.items():
+            if update_id in self._ended:
+                raise Violated("I8", str(update_id), "a command that has ended was taken up again")
+            if update_id not in self._accepted:
+                self._accepted[update_id] = now
+                self._tapped[update_id] = each.message_id
+        for update_id in [each for each in self._accepted if each not in pending]:
+            self._end(update_id)
+
+    def _end(self, update_id: int) -> None:
+        since, tapped = self._accepted.pop(update_id), self._tapped.pop(update_id)
+        self._ended.add(update_id)
+        fitting = [
+            each
+            for each in self._sights
+            if each.at >= since - 1.0 and (not each.edited or each.message_id == tapped)
+        ]
+        if not fitting:
+            raise Violated("I8", str(update_id), "a command ended and nothing of it was ever shown")
+        # An outcome that replaces the tapped message can be nobody else's.
+        own = next((each for each in fitting if each.edited), fitting[0])
+        self._sights.remove(own)
+
+    def check_rest(self, waiting: Iterable[object]) -> None:
+        """I8 at rest: nothing is under way, and nothing was shown beyond the outcomes. `waiting`: updates not taken."""
+        for update in waiting:
+            raise Violated("I8", "", f"{update} was never acknowledged")
+        if self._accepted:
+            raise Violated("I8", str(min(self._accepted)), "a command has no outcome that was seen")
+        for each in self._sights:
+            if not each.edited and AGAIN not in each.title:
+                text = f"shown at {each.at:.1f} beyond all commands, without saying that it is a repeat: {each.title}"
+                raise Violated("I8", str(each.message_id), text)

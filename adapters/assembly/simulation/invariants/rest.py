@@ -1,0 +1,104 @@
+"""I7: at rest the daemon and the exchange agree on everything, and what I2 to I4 allow for a while is all in place.
+
+Asked once, when nothing has gone wrong for the time that coming to rest may take. Enters: every trade, every position,
+every promise. Exempt: positions that somebody else trades too may be larger than what our trades hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from actors.messages.alerts import RaiseAlert
+from actors.model.trade import LegState, Phase
+from adapters.assembly.simulation.invariants.breakeven import lost_at
+from adapters.assembly.simulation.invariants.held import STOP, ZERO, Held
+from adapters.assembly.simulation.invariants.ladder import skewed
+from adapters.assembly.simulation.invariants.violation import Violated
+from adapters.simulated.records import Account
+from adapters.simulated.venue import Venue
+
+
+def check_rest(
+    venue: Venue, trades: Mapping[str, Held], unsettled: Mapping[str, Any], foreign: set[str] | frozenset[str]
+) -> None:
+    """I7. `unsettled`: requests promised and without an outcome. `foreign`: symbols where others trade too."""
+    for held in trades.values():
+        check_legs(held)
+        check_protection(held, venue.accounts[held.trade.plan.account])
+    for key, request in unsettled.items():
+        if not isinstance(request, RaiseAlert):
+            raise Violated("I7", key, f"its outcome is not known at rest: {type(request).__name__}")
+    for account in venue.accounts.values():
+        check_positions(account, trades.values(), foreign)
+
+
+def check_positions(account: Account, trades: Iterable[Held], foreign: set[str] | frozenset[str]) -> None:
+    """I7: each position is the sum of what our trades believe they hold of it."""
+    ours = [held.trade for held in trades if held.trade.plan.account == account.name]
+    slots = {(trade.plan.symbol, trade.position_index) for trade in ours} | set(account.positions)
+    for symbol, index in sorted(slots):
+        size = account.position(symbol, index).size
+        mine = sum(
+            (each.open_quantity for each in ours if (each.plan.symbol, each.position_index) == (symbol, index)), ZERO
+        )
+        if mine > size or (mine != size and symbol not in foreign):
+            raise Violated("I7", f"{account.name}/{symbol}", f"trades hold {mine}, position {size}")
+
+
+def check_legs(held: Held) -> None:
+    """I7: each order of a trade is here what it is at the exchange, and none is there that is not here."""
+    trade = held.trade
+    there = {order.link_id: order for order in held.orders}
+    for leg in trade.legs:
+        order = there.pop(leg.client_order_id, None)
+        if leg.state is LegState.REQUESTED or leg.pending is not None or leg.in_doubt:
+            raise Violated("I7", leg.client_order_id, f"is {leg.state}, pending {leg.pending}, at rest")
+        if leg.live != (order is not None and order.is_open):
+            state = "nowhere" if order is None else order.status
+            raise Violated("I7", leg.client_order_id, f"is {leg.state} here and {state} at the exchange")
+        if order is None:
+            continue
+        if leg.filled_quantity != order.cum_qty:
+            raise Violated("I7", leg.client_order_id, f"filled {leg.filled_quantity} here, {order.cum_qty} there")
+        if leg.live and (leg.quantity, leg.trigger_price) != (order.qty, order.trigger_price):
+            text = f"is {leg.quantity}@{leg.trigger_price} here, {order.qty}@{order.trigger_price} there"
+            raise Violated("I7", leg.client_order_id, text)
+    if there:
+        raise Violated("I7", trade.trade_id, f"the exchange has orders of no leg: {sorted(there)}")
+    if trade.phase is Phase.CLOSED and held.open_quantity:
+        raise Violated("I7", trade.trade_id, f"is closed and holds {held.open_quantity}")
+    if trade.phase is Phase.CLOSING:
+        raise Violated("I7", trade.trade_id, f"is still closing at rest, open {trade.open_quantity}")
+
+
+def check_protection(held: Held, account: Account) -> None:
+    """I2, I3, I4 at rest: own stop and ladder come to exactly what is held, and the backstop stands beyond."""
+    trade, quantity = held.trade, held.open_quantity
+    if quantity < trade.instrument.min_quantity or trade.phase is Phase.CLOSED:
+        return
+    stops = [order for order in held.of(STOP) if order.is_open]
+    # A slice under the least order value has a stop of that value: the exchange takes no smaller one.
+    least = trade.instrument.min_notional_usdt / trade.stop_price + trade.instrument.quantity_step
+    fits = [held.protects(order) and quantity <= order.leaves <= max(quantity, least) for order in stops]
+    if fits != [True] or stops[0].trigger_price != trade.stop_price:
+        found = [(str(order.leaves), str(order.trigger_price)) for order in stops]
+        raise Violated("I2", trade.trade_id, f"holds {quantity}, stop wanted at {trade.stop_price}, there are {found}")
+    if held.resting_targets != quantity or skewed(held, quantity):
+        text = f"holds {quantity}, its targets come to {held.resting_targets} and may be out of their shares"
+        raise Violated("I3", trade.trade_id, text)
+    if trade.moved_to_breakeven and lost_at(held, quantity, trade.stop_price) > 0:
+        text = f"the stop at breakeven, {trade.stop_price}, would lose {lost_at(held, quantity, trade.stop_price)} USDT"
+        raise Violated("I4", trade.trade_id, text)
+    _check_backstop(held, account)
+
+
+def _check_backstop(held: Held, account: Account) -> None:
+    trade = held.trade
+    position = account.position(trade.plan.symbol, trade.position_index)
+    backstop = account.orders.get(position.stop_loss_id)
+    if backstop is None or backstop.trigger_price is None:
+        raise Violated("I2", trade.trade_id, "there is no backstop")
+    if (backstop.trigger_price - trade.stop_price) * trade.side.sign >= 0:
+        text = f"the backstop at {backstop.trigger_price} is not beyond the stop at {trade.stop_price}"
+        raise Violated("I2", trade.trade_id, text)

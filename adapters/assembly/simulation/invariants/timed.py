@@ -1,0 +1,63 @@
+"""Timed: the conditions that may last a little, how long, and in which words they are told when they last longer.
+
+Enters: one trade. A fault that may have delayed the daemon puts the end off (Faults.excused_until); nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.assembly.simulation.invariants.breakeven import bare
+from adapters.assembly.simulation.invariants.cover import left_over, own_stop_missing
+from adapters.assembly.simulation.invariants.held import Held
+from adapters.assembly.simulation.invariants.ladder import oversold, skewed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """One condition."""
+
+    invariant: str
+    seconds: float
+    tell: Callable[[Held], str]
+
+
+TIMED: dict[str, Timed] = {
+    "own_stop": Timed(
+        invariant="I2",
+        seconds=2.0,
+        tell=lambda held: f"holds {held.open_quantity}, its own stop covers {held.stop_cover}",
+    ),
+    # A fired stop that found too little is followed by closes, a second apart, each as far as the book goes.
+    "left_over": Timed(
+        invariant="I2",
+        seconds=60.0,
+        tell=lambda held: f"its stop has fired and it still holds {held.open_quantity}",
+    ),
+    "oversold": Timed(
+        invariant="I3",
+        seconds=5.0,
+        tell=lambda held: f"targets for {held.resting_targets} rest while it holds {held.open_quantity}",
+    ),
+    "skewed": Timed(
+        invariant="I3",
+        seconds=5.0,
+        tell=lambda held: f"its rungs are not the plan's shares of {held.open_quantity}",
+    ),
+    "bare": Timed(
+        invariant="I4",
+        seconds=5.0,
+        tell=lambda _held: "a target is filled and the stop is not at breakeven",
+    ),
+}
+
+
+def note_timed(held: Held, now: float) -> None:
+    """Note which of the conditions hold of a trade now."""
+    quantity = held.open_quantity
+    held.note("own_stop", holds=own_stop_missing(held, quantity), now=now)
+    held.note("left_over", holds=left_over(held, quantity), now=now)
+    held.note("oversold", holds=oversold(held, quantity), now=now)
+    held.note("skewed", holds=skewed(held, quantity), now=now)
+    held.note("bare", holds=bare(held, quantity), now=now)

@@ -1,0 +1,366 @@
+"""Watch: the eye on one world. It is told what becomes durable, what leaves and what the exchange and the chat did,
+and has every invariant judged that this touches, after every step.
+
+Enters: the exchange's own record, commits, what was shown, the runtime's events. Stays out: what the daemon believes
+in between; the invariants themselves (one file a family). What is told from inside the daemon never raises there:
+a violation is kept and raised by `check`, outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from actors.messages.alerts import RaiseAlert
+from actors.messages.operator import ChatRecord
+from actors.messages.storing import Append, Guard
+from actors.messages.trading import OrderRequested, TradeClosed, TradeOpened
+from actors.model.trade import Role
+from actors.ports import StorePort
+from actors.rules.client_order_ids import parse_client_order_id
+from actors.rules.position_life import evolve, fold, opened
+from adapters.assembly.simulation.chat import ChatService, Shown
+from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.invariants import (
+    breakeven,
+    cover,
+    journal,
+    ladder,
+    limits,
+    orders,
+    rest,
+    results,
+    sizing,
+)
+from adapters.assembly.simulation.invariants.alerts import Alerts
+from adapters.assembly.simulation.invariants.commands import Commands, Sight
+from adapters.assembly.simulation.invariants.held import Held
+from adapters.assembly.simulation.invariants.identity import Identities
+from adapters.assembly.simulation.invariants.isolation import Isolation
+from adapters.assembly.simulation.invariants.ownership import Ownership
+from adapters.assembly.simulation.invariants.timed import TIMED, note_timed
+from adapters.assembly.simulation.invariants.violation import Violated
+from adapters.simulated.venue import PrivateEvent, Venue
+from runtime import ActorSystem, RuntimeEvent
+from runtime.clock import Clock
+
+TRADE, CHAT = "trade/", "chat/"
+EVERYTHING = 1_000_000
+# Faults that leave telling alone: all others put off when critical news has to be told.
+_NO_MATTER_TO_TELLING = ("stream", "write", "read", "funding", "manual", "monitor", "update", "parked", "thin")
+_DISTURBED_SECONDS = 5.0
+
+
+class Watch:
+    """Everything that is judged of one world while it runs."""
+
+    def __init__(self, venue: Venue, clock: Clock, faults: Faults) -> None:
+        self.trades: dict[str, Held] = {}
+        self.unsettled: dict[str, Any] = {}  # every promised effect without an outcome
+        self.alerts = Alerts()
+        self._destinations: set[str] = set()  # of promised effects
+        self.commands = Commands()
+        self.identities = Identities()
+        self.isolation = Isolation()
+        self.ownership = Ownership()
+        self.checks = 0
+        self._venue = venue
+        self._clock = clock
+        self._faults = faults
+        self._executions = orders.ExecutionLedger(venue.accounts)
+        self._found: Violated | None = None
+        self._live: dict[str, Held] = {}  # trades that something can still happen to
+        self._touched: set[str] = set()  # trades that something happened to since the last look
+        self._symbols: set[str] = set()  # as much of symbols
+        self._money_changed: dict[str, float] = dict.fromkeys(venue.accounts, -1e9)  # by account: when it last did
+        self._system: ActorSystem | None = None  # of the run that has the state
+        self._chat: ChatService | None = None
+        self._chat_faults = 0
+        self._undisturbed_since = 0.0  # chat and daemon, as far as telling needs them
+
+    @property
+    def requested(self) -> set[str]:
+        """The client order ids whose intent is durable."""
+        return self.identities.requested
+
+    # --- what is watched --------------------------------------------------------------------------------------------
+    def attend(self, chat: ChatService) -> None:
+        """See what this chat shows, beside whoever looks at it already."""
+        self._chat, others = chat, chat.on_shown
+
+        def both(shown: Shown) -> None:
+            self._saw(shown)
+            others(shown)
+
+        chat.on_shown = both
+
+    def begins(self, system: ActorSystem, store: StorePort) -> None:
+        """A run of the daemon begins on this store. Where it knows that it lost some, what is stored counts from now."""
+        if store.forgotten is not None and store.forgotten.epoch == store.epoch:
+            self._take_as_stored(store)
+        self._system = system
+        self.identities.begins(store.epoch)
+        self.isolation.begins(system)
+        self.ownership.begins(system)
+        self._undisturbed_since = self._clock.monotonic()
+
+    def ends(self, system: ActorSystem) -> None:
+        """A run ends, or loses the state to another."""
+        if system is self._system:
+            self._system = None
+            self.isolation.ends()
+            self.ownership.ends()
+
+    def _take_as_stored(self, store: StorePort) -> None:
+        for trade_id, held in tuple(self.trades.items()):
+            facts = store.load(f"{TRADE}{trade_id}").facts
+            held.states = [fold(facts[:length]) for length in range(1, len(facts) + 1)]
+            if held.states:
+                held.trade = held.states[-1]
+            else:
+                del self.trades[trade_id]
+                self._live.pop(trade_id, None)
+        promised = {each.effect.key for path in self._destinations for each in store.unsettled(path, EVERYTHING)}
+        self.unsettled = {key: each for key, each in self.unsettled.items() if key in promised}
+        self.alerts.forget(lambda key: key not in promised)
+        self.identities.forget({held.trade.number for held in self.trades.values()})
+        self.commands = Commands()
+
+    # --- what becomes durable ---------------------------------------------------------------------------------------
+    def committed(self, append: Append) -> None:
+        try:
+            self.identities.appended(append, self._clock.now())
+            for effect in append.effects:
+                self.unsettled[effect.key] = effect.request
+                self._destinations.add(effect.destination)
+                if isinstance(effect.request, RaiseAlert):
+                    self.alerts.promise(effect.key, effect.request, self._clock.monotonic())
+            if append.stream.startswith(TRADE):
+                trade_id = append.stream.removeprefix(TRADE)
+                for fact in append.facts:
+                    self._take(trade_id, fact, append)
+        except Violated as found:
+            self._keep(found)
+
+    def settled(self, effect_key: str) -> None:
+        self.unsettled.pop(effect_key, None)
+        self.alerts.settle(effect_key)
+
+    def kept(self, name: str, body: Any) -> None:
+        """A document has become durable."""
+        if not (name.startswith(CHAT) and isinstance(body, ChatRecord)):
+            return
+        try:
+            self.identities.chat_kept(name, body)
+            self.commands.kept(body, self._clock.monotonic())
+        except Violated as found:
+            self._keep(found)
+
+    def guarded(self, guards: Iterable[Guard]) -> None:
+        """Guards have been used, apart from any append."""
+        try:
+            for guard in guards:
+                self.identities.guarded(guard, self._clock.now())
+        except Violated as found:
+            self._keep(found)
+
+    def _take(self, trade_id: str, fact: Any, append: Append) -> None:
+        self.identities.fact(trade_id, fact)
+        if isinstance(fact, TradeOpened):
+            self._open(trade_id, fact)
+            return
+        held = self._touch(trade_id)
+        before = held.trade
+        cover.check_stop_kept(before, fact)
+        held.trade = evolve(before, fact)
+        held.states.append(held.trade)
+        ladder.check_asked(held.trade, fact)
+        self._executions.committed(trade_id, fact)
+        if isinstance(fact, OrderRequested):
+            self._check_request(held, fact)
+        elif isinstance(fact, TradeClosed):
+            self._refresh(held)
+            titles = (each.request.alert.title for each in append.effects if isinstance(each.request, RaiseAlert))
+            results.check_closed(held, fact, tuple(titles))
+
+    def _open(self, trade_id: str, fact: TradeOpened) -> None:
+        held = Held(trade=opened(fact))
+        held.states.append(held.trade)
+        self.trades[trade_id] = self._live[trade_id] = held
+        limits.check_room(held, self._live.values())
+        quiet = self._clock.monotonic() - self._money_changed.get(fact.sized.plan.account, -1e9)
+        sizing.check_sized(self._venue, fact, quiet_seconds=quiet)
+
+    def _check_request(self, held: Held, fact: OrderRequested) -> None:
+        account = self._venue.accounts[held.trade.plan.account]
+        limits.check_intent(self._venue, held, fact)
+        if fact.role is Role.ENTRY:
+            limits.check_margin(self._venue, account, self._live.values())
+        elif fact.role is Role.STOP:
+            limits.check_conditionals(account, held.trade.plan.symbol, self._live.values())
+
+    # --- what leaves, and what comes of it ----------------------------------------------------------------------------
+    def placing(self, account: str, client_order_id: str) -> None:
+        """Judge an order as it reaches the exchange."""
+        parsed = parse_client_order_id(client_order_id)
+        if parsed is None:
+            return
+        try:
+            self.identities.check_sent(client_order_id)
+            held = self._touch(parsed.trade_id)
+            if client_order_id not in held.links:
+                held.links.append(client_order_id)
+            sizing.check_place(held, account, client_order_id)
+        except Violated as found:
+            self._keep(found)
+
+    def exchange_changed(self, events: Sequence[PrivateEvent]) -> None:
+        """Look, at the next check, at whatever these rows are about."""
+        now = self._clock.monotonic()
+        for event in events:
+            self._money_changed[event.account] = now
+            symbol = event.row.get("symbol")
+            if symbol:
+                self._symbols.add(str(symbol))
+            parsed = parse_client_order_id(str(event.row.get("orderLinkId", "")))
+            if parsed is not None and parsed.trade_id in self.trades:
+                self._touch(parsed.trade_id)
+
+    def _touch(self, trade_id: str) -> Held:
+        held = self._live[trade_id] = self.trades[trade_id]
+        self._touched.add(trade_id)
+        return held
+
+    # --- what is shown, and how the actors fare -----------------------------------------------------------------------
+    def _saw(self, shown: Shown) -> None:
+        try:
+            if shown.effect_key:
+                self.alerts.show(shown.effect_key, shown.screen.title, shown.screen.lines)
+            else:
+                sight = Sight(
+                    at=shown.at, message_id=shown.message_id, edited=shown.edits > 0, title=shown.screen.title
+                )
+                self.commands.seen(sight)
+        except Violated as found:
+            self._keep(found)
+
+    def event(self, system: ActorSystem, event: RuntimeEvent) -> None:
+        """Something happened in an actor's life."""
+        if system is self._system:
+            self.isolation.event(event, self._clock.monotonic())
+            self.ownership.event(event)
+
+    def stepped(self, system: ActorSystem, path: str) -> None:
+        """This actor has just had its turn."""
+        if system is self._system:
+            self.isolation.stepped(path, self._clock.monotonic())
+
+    # --- after every step -------------------------------------------------------------------------------------------
+    def check(self) -> None:
+        """Judge what was touched since the last check.
+
+        Raises:
+            Violated: an invariant does not hold.
+
+        """
+        if self._found is not None:
+            raise self._found
+        self.ownership.check()
+        if not self._touched and not self._symbols:
+            return
+        self.checks += 1
+        now = self._clock.monotonic()
+        touched, self._touched = self._touched, set()
+        symbols, self._symbols = self._symbols, set()
+        for trade_id in sorted(touched):
+            held = self.trades[trade_id]
+            symbols.add(held.trade.plan.symbol)
+            self._check_trade(held, now)
+            if held.at_rest:
+                self._live.pop(trade_id, None)
+        for symbol in sorted(symbols):
+            self._check_positions(symbol)
+
+    def _refresh(self, held: Held) -> None:
+        if len(held.orders) != len(held.links):
+            account = self._venue.accounts[held.trade.plan.account]
+            ids = (account.by_link_id.get(link) for link in held.links)
+            held.orders = [account.orders[each] for each in ids if each is not None]
+
+    def _check_trade(self, held: Held, now: float) -> None:
+        self._refresh(held)
+        orders.check_one_order_an_intent(held)
+        orders.check_counts(held)
+        ladder.check_exits_only_reduce(held)
+        cover.check_stops_are_stops(held)
+        breakeven.check_never_loosened(held)
+        note_timed(held, now)
+        if held.bad_since:
+            self._check_timed(held, now)
+
+    def _check_positions(self, symbol: str) -> None:
+        excused = self._faults.excused_until(symbol) > self._clock.monotonic()
+        most = self._venue.markets[symbol].instrument.max_leverage
+        for account in self._venue.accounts.values():
+            for index in account.indexes(symbol):
+                position = account.positions.get((symbol, index))
+                if position is not None and position.size:
+                    ours, now_ms = self._live.values(), self._venue.clock()
+                    cover.check_position(account, position, ours, now_ms=now_ms, excused=excused)
+                    limits.check_leverage(position, ours, most)
+
+    # --- as time passes -----------------------------------------------------------------------------------------------
+    def check_time(self) -> None:
+        """Judge what goes wrong by time passing alone.
+
+        Raises:
+            Violated: an invariant does not hold.
+
+        """
+        now = self._clock.monotonic()
+        for held in self._live.values():
+            if held.bad_since:
+                self._check_timed(held, now)
+        self.alerts.check_in_time(now, self._heard_well_since(now))
+
+    def _check_timed(self, held: Held, now: float) -> None:
+        excused = self._faults.excused_until(held.trade.plan.symbol, held.trade.trade_id)
+        for name, since in held.bad_since.items():
+            timed = TIMED[name]
+            if now - max(since, excused) > timed.seconds:
+                raise Violated(timed.invariant, held.trade.trade_id, f"{timed.tell(held)}, for {now - since:.2f} s")
+
+    def _heard_well_since(self, now: float) -> float:
+        """Since when chat and daemon have been able to tell; in the future while they are not."""
+        count = sum(
+            times for name, times in self._faults.happened.items() if not name.startswith(_NO_MATTER_TO_TELLING)
+        )
+        if count != self._chat_faults:
+            self._chat_faults = count
+            self._undisturbed_since = max(self._undisturbed_since, now + _DISTURBED_SECONDS)
+        down = 0.0 if self._chat is None else self._chat.down_until
+        return max(self._undisturbed_since, down)
+
+    # --- at rest ------------------------------------------------------------------------------------------------------
+    def check_rest(self, foreign: set[str]) -> None:
+        """I7: all agree. `foreign`: symbols where others trade too."""
+        self.check()
+        for held in self.trades.values():
+            self._refresh(held)
+        rest.check_rest(self._venue, self.trades, self.unsettled, foreign)
+        self.ownership.check(always=True)
+        self.isolation.check_rest()
+
+    def check_told(self, waiting: Iterable[object]) -> None:
+        """I8 and I9, once there was time to tell everything. `waiting`: updates the daemon has not taken."""
+        self.commands.check_rest(waiting)
+        self.alerts.check_rest(frozenset() if self._chat is None else frozenset(self._chat.refused))
+
+    def check_journals(self, store: StorePort) -> None:
+        """I15 for every trade."""
+        for trade_id, held in self.trades.items():
+            journal.check_replay(held, store.load(f"{TRADE}{trade_id}").facts)
+
+    def _keep(self, found: Violated) -> None:
+        """Keep a violation until the step is over: raised inside the daemon it would only crash an actor."""
+        self._found = self._found or found
