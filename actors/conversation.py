@@ -257,6 +257,7 @@ class Conversation(Actor):
                 data="",
                 message_id=None,
                 said_at=said.said_at,
+                nonce=self.context.new_id(),
             )
         )
 
@@ -270,6 +271,7 @@ class Conversation(Actor):
                 data=tapped.data,
                 message_id=tapped.message_id,
                 said_at=tapped.tapped_at,
+                nonce=self.context.new_id(),
             )
         )
 

@@ -17,7 +17,7 @@ from actors.messages.alert_records import OfferDefaultChat
 from actors.messages.health import HealthQuestion
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.operator import ButtonRecord, CloseAction, OpenAction, PendingCommand
-from actors.messages.storing import PutDocument, RegisterQuestion, StreamSummary, TakeDocument
+from actors.messages.storing import DocumentQuestion, PutDocument, RegisterQuestion, StreamSummary, TakeDocument
 from actors.messages.trading import CloseTrades, OpenTrade, PreviewTrade, TradeReading, TradesQuestion
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
@@ -44,6 +44,7 @@ PREVIEW_SECONDS = 20.0
 DESK_SECONDS = 20.0
 DESK_ATTEMPTS = 3
 PRICE_SECONDS = 2.0
+COMMAND_PREFIX = "chat-"  # before the button's nonce, in the id under which the desk knows a command
 
 
 class ReadPlan(Protocol):
@@ -191,12 +192,17 @@ class OperatorSession(Conversation):
         elif not meant:
             self.show(update_id, trade_screens.nothing_to_close(which, work.trades, work.registered))
         else:
-            nonce = self.context.new_id()
+            nonce = self._nonce(update_id)
             action = CloseAction(
                 trade_ids=tuple(trade.trade_id for trade in meant), labels=tuple(trade.label for trade in meant)
             )
             preview = trade_screens.close_preview(meant, work.prices, nonce, BUTTON_SECONDS)
             self._offer(update_id, nonce, action, trade_screens.with_silent(preview, work.registered, work.trades))
+
+    def _nonce(self, update_id: int) -> str:
+        """Give the button's name. Asked again after a crash, both questions confirm the one command."""
+        pending = self.pending(update_id)
+        return (pending.nonce if pending is not None else "") or self.context.new_id()
 
     def _offer(self, update_id: int, nonce: str, action: OpenAction | CloseAction, preview: Screen) -> None:
         """Keep what the button means, then show it."""
@@ -208,15 +214,21 @@ class OperatorSession(Conversation):
 
     @handles(_Purge)
     def _on_purge(self, purge: _Purge) -> None:
-        self.context.ask(addresses.STORE, TakeDocument(name=_button(purge.nonce)), tag=purge)
+        self._forget_button(purge.nonce)
+
+    def _forget_button(self, nonce: str) -> None:
+        self.context.ask(addresses.STORE, TakeDocument(name=_button(nonce)), tag=_Purge(nonce))
 
     # --- a pressed button -----------------------------------------------------------------------------------------
     def _take_button(self, update_id: int, press: Press) -> None:
-        name = "take" if press.confirmed else "cancel"
-        step = Step(update_id, name, press.nonce)
-        self.question(step, addresses.STORE, TakeDocument(name=_button(press.nonce)))
+        """Find out what a button means. A confirmed one is kept until that is in the record: a crash loses no press."""
+        name = _button(press.nonce)
+        if press.confirmed:
+            self.question(Step(update_id, "confirm", press.nonce), addresses.STORE, DocumentQuestion(name=name))
+        else:
+            self.question(Step(update_id, "cancel", press.nonce), addresses.STORE, TakeDocument(name=name))
 
-    def _on_taken(self, step: Step, value: Any) -> None:
+    def _on_button(self, step: Step, value: Any) -> None:
         button = value if isinstance(value, ButtonRecord) and value.chat_id == self._chat_id else None
         if button is None:
             self.show_apart(step.update_id)  # the message may show the outcome of its first use
@@ -231,7 +243,7 @@ class OperatorSession(Conversation):
             confirmed = session_record.confirm(
                 self.known,
                 step.update_id,
-                command_id=f"chat-{button.nonce}",
+                command_id=f"{COMMAND_PREFIX}{button.nonce}",
                 action=button.action,
                 at=self.context.now(),
             )
@@ -247,6 +259,7 @@ class OperatorSession(Conversation):
         update_id, by = pending.update_id, f"chat:{self._chat_id}"
         work = self._work(update_id)
         work.attempts += 1
+        self._forget_button(pending.command_id.removeprefix(COMMAND_PREFIX))
         match pending.action:
             case OpenAction(plan=plan):
                 question = OpenTrade(command_id=pending.command_id, plan=plan, by=by)
@@ -302,13 +315,13 @@ class OperatorSession(Conversation):
             case "price":
                 self._on_price(update_id, step.about, value)
             case "preview":
-                nonce = self.context.new_id()
+                nonce = self._nonce(update_id)
                 preview = trade_screens.preview(value, nonce, BUTTON_SECONDS)
                 self._offer(update_id, nonce, OpenAction(plan=value.plan), preview)
             case "offer" if work.preview is not None:
                 self.show(update_id, work.preview)
-            case "take" | "cancel":
-                self._on_taken(step, value)
+            case "confirm" | "cancel":
+                self._on_button(step, value)
             case "open":
                 self.decide(update_id, trade_screens.accepted(value))
             case "close":
@@ -325,7 +338,7 @@ class OperatorSession(Conversation):
                 self._on_open_silence(step, silence)
             case "close":
                 self._on_close_answer(step, "refused" if refused else "unknown", silence.error)
-            case "take" | "cancel":
+            case "confirm" | "cancel":
                 self.later(step)
             case _:
                 lines = (silence.error, "Nothing was changed. Try again in a moment.")
@@ -338,7 +351,7 @@ class OperatorSession(Conversation):
         if step.name in {"open", "close"}:
             self.proceed(pending)
         else:
-            self._take_button(step.update_id, Press(nonce=step.about, confirmed=step.name == "take"))
+            self._take_button(step.update_id, Press(nonce=step.about, confirmed=step.name == "confirm"))
 
 
 def _button(nonce: str) -> str:

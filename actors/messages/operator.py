@@ -75,6 +75,7 @@ class PendingCommand:
     data: str  # what the tapped button carries; "" for text
     message_id: int | None  # of the tapped message, which the outcome replaces
     said_at: datetime
+    nonce: str = ""  # of the button it is asked back with: the same however often that is
     command_id: str = ""  # given with the action; a repeat carries the same
     action: OpenAction | CloseAction | None = None  # what was confirmed
     confirmed_at: datetime | None = None
