@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from actors.errors import Fenced, StateDamaged
@@ -82,6 +82,22 @@ class Runs:
             (*values, row_checksum("runs", *values)),
         )
         return identity
+
+    def fill_in(self, epoch: int, *, at: str) -> None:
+        """Write the row of a run that is lost: its epoch was given, or may have been."""
+        values = (epoch, 0, "lost", at, "")
+        self._db.execute(
+            "INSERT INTO runs (epoch, pid, boot_id, started_at, sqlite_version, checksum) VALUES (?, ?, ?, ?, ?, ?)",
+            (*values, row_checksum("runs", *values)),
+        )
+
+    def move_to(self, epoch: int) -> None:
+        """Have the next run get an epoch after this one. LookupError for a store nobody has run on."""
+        known = self.identity()
+        if known is None:
+            raise LookupError("nobody has run on this store")
+        moved = replace(known, epoch=epoch)
+        self._db.execute("UPDATE identity SET epoch = ?, checksum = ? WHERE one = 1", (epoch, moved.checksum()))
 
     def began(self, epoch: int) -> datetime:
         """Give when a run began. LookupError for one that never was."""

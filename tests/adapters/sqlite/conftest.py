@@ -87,9 +87,9 @@ def effect(key: str) -> PromisedEffect:
     return PromisedEffect(key=key, destination=DESTINATION, owner="trade/7K3Q9X", request=request)
 
 
-def fill(store: SqliteStore, rounds: int) -> None:
+def fill(store: SqliteStore, rounds: int, *, first: int = 0) -> None:
     """Write a little of everything, a commit a round."""
-    for number in range(rounds):
+    for number in range(first, first + rounds):
         stream = STREAMS[number % len(STREAMS)]
         store.append(
             Append(
