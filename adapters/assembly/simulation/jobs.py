@@ -24,7 +24,7 @@ from typing import Self
 
 from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case
 from adapters.assembly.simulation.report import Report, summarise
-from adapters.assembly.simulation.runner import Outcome, run_case
+from adapters.assembly.simulation.runner import FOLDER_PREFIX, Outcome, quick_folder, run_case
 
 _AHEAD = 2  # worlds handed to each process: the one it runs and the next
 
@@ -34,7 +34,7 @@ class WorldProcesses:
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        self._folder = Path(tempfile.mkdtemp(prefix="standfast-simulation-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=quick_folder()))
         spawn = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(jobs, spawn, initializer=_end_with_the_parent)
         self._others = set(multiprocessing.active_children())
@@ -45,10 +45,10 @@ class WorldProcesses:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - self._others:
             process.terminate()
             process.join()
+        self._pool.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, case: Case, *, tell: bool = False) -> Outcome:

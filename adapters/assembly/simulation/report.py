@@ -111,7 +111,8 @@ def in_words(report: Report, *, again: str) -> Iterator[str]:
     yield f"digest   {report.digest}"
     yield ""
     if not report.violations:
-        yield f"Every invariant held in {_many(report.seeds, 'world')}."
+        held = f"Every invariant held in {_many(report.seeds, 'world')}."
+        yield held if report.seeds else "No world was lived to its end."
         return
     yield f"VIOLATED in {len(report.violations)} of {_many(report.seeds, 'world')}:"
     for seed, violation in report.violations[:_LISTED]:
