@@ -3,7 +3,7 @@
 Enters: positions and mark prices. Stays out: the formulas (margin), ordinary matching.
 All orders of the symbol are cancelled first (CancelAllBeforeLiq), then the whole position is taken over at its
 bankruptcy price as one BustTrade. In cross mode the same happens when the account's equity no longer carries its
-maintenance.
+maintenance. Automatic deleveraging takes a part at the mark price as an AdlTrade and leaves the orders alone.
 """
 
 from decimal import Decimal
@@ -30,6 +30,27 @@ def liquidate(venue: Venue, market: Market, position: Position) -> None:
     bust = venue.margin.bankruptcy_price(account, position)
     for order in list(account.open_on(position.symbol).values()):
         end_order(venue, order, "CancelAllBeforeLiq")
+    _take_over(venue, market, position, position.size, bust, exec_type="BustTrade", create_type="CreateByLiq")
+
+
+def deleverage(venue: Venue, market: Market, position: Position, quantity: Decimal) -> None:
+    """Take ``quantity`` of ``position`` at the mark price to settle somebody else's loss (automatic deleveraging)."""
+    price = market.instrument.to_tick(market.mark)
+    create_type = "CreateByAdl_PassThrough"
+    _take_over(venue, market, position, quantity, price, exec_type="AdlTrade", create_type=create_type)
+
+
+def _take_over(
+    venue: Venue,
+    market: Market,
+    position: Position,
+    quantity: Decimal,
+    price: Decimal,
+    *,
+    exec_type: str,
+    create_type: str,
+) -> None:
+    account = venue.accounts[position.account]
     number = venue.number()
     now_ms = venue.clock()
     order = Order(
@@ -39,19 +60,19 @@ def liquidate(venue: Venue, market: Market, position: Position) -> None:
         number=number,
         side=opposite(position.side),
         order_type="Market",
-        qty=position.size,
+        qty=quantity,
         time_in_force="IOC",
         reduce_only=True,
         close_on_trigger=True,
         position_idx=position.index,
-        create_type="CreateByLiq",
+        create_type=create_type,
         stop_order_type="",
         last_price_on_created=market.last,
         created_ms=now_ms,
         updated_ms=now_ms,
     )
     account.remember(order)
-    fill = book_fill(venue, order, order.qty, bust, maker=False, exec_type="BustTrade")
+    fill = book_fill(venue, order, quantity, price, maker=False, exec_type=exec_type)
     order.status = "Filled"
     venue.order_changed(order)
     after_fills(venue, order, [fill])

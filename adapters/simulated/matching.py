@@ -149,13 +149,15 @@ def _settle(venue: Venue, market: Market) -> None:
                 continue
             if not passed:
                 left -= quantity
-            _fill_resting(venue, market, order, quantity)
+            fill_resting(venue, order, quantity)
     fire_triggers(venue, market)
     for position in list(market.holders.values()):
         liquidate(venue, market, position)
 
 
-def _fill_resting(venue: Venue, market: Market, order: Order, quantity: Decimal) -> None:
+def fill_resting(venue: Venue, order: Order, quantity: Decimal) -> None:
+    """Have somebody trade ``quantity`` with a resting order at its own price."""
+    market = venue.markets[order.symbol]
     fill: Fill = book_fill(venue, order, quantity, order.price, maker=True)
     order.status = "PartiallyFilled" if order.leaves else "Filled"
     market.index.put(order)

@@ -7,7 +7,7 @@ rows, the state file its changes, the audit its readings and each symbol its ris
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import md5
 from typing import Any
@@ -123,6 +123,11 @@ class Venue:
         self.events: list[PrivateEvent] = []
         self.trades: deque[PublicTrade] = deque(maxlen=10_000)
         self.taped: set[str] = set()  # symbols whose every price step is printed as a trade
+
+    def charge(self, fees: FeeRates) -> None:
+        """Charge other fees from now on."""
+        self.fees = fees
+        self.margin = replace(self.margin, fees=fees)
 
     def market(self, symbol: str) -> Market:
         """The market of ``symbol``.

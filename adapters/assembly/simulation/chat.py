@@ -8,15 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from random import Random
+from typing import Any, cast
 
-from actors.errors import OutcomeUnknown, Throttled, Unreachable
+from telegram.error import TelegramError
+from telegram.ext import ExtBot
+
+from actors.errors import OutsideError, Rejected
 from actors.model.screen import Screen
 from actors.ports import ChatDown, ChatReport, ChatUp, OperatorSaid, OperatorTapped
 from adapters.assembly.simulation.agenda import Agenda
+from adapters.assembly.simulation.bot import (
+    CONFIG,
+    Bot,
+    blocked,
+    finished,
+    markup_refused,
+    no_connection,
+    server_error,
+    strangers_updates,
+    timed_out,
+    too_long,
+    too_many,
+)
 from adapters.assembly.simulation.faults import Faults
 from adapters.assembly.simulation.story import Story
+from adapters.telegram.budget import ChatBudget
+from adapters.telegram.gate import Gate
+from adapters.telegram.wire import Wire
 from runtime.clock import Clock
 
 PERSON = 4711
@@ -48,12 +67,21 @@ class ChatService:
     messages: list[Shown] = field(default_factory=list)
     arrived: list[tuple[str, str, float]] = field(default_factory=list)  # alerts: effect key, title, when
     waiting: list[OperatorSaid | OperatorTapped] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)  # effect keys of alerts that were refused for good
     down_until: float = 0.0
+    blocked_until: float = 0.0
     delivering: str = ""  # the effect key of the alert being delivered, "" for a screen
     on_shown: Callable[[Shown], None] = lambda _shown: None
+    asleep: bool = False  # the daemon that is connected is frozen
     _sink: Callable[[ChatReport], None] | None = None
     _updates: int = 0
     _calling: bool = False
+    _gate: Gate = field(init=False)
+    _wire: Wire = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gate = Gate(users=frozenset({PERSON}), groups=frozenset(), window_seconds=3600.0)
+        self._wire = Wire(CONFIG, budget=ChatBudget(), now=self.clock.now, monotonic=self.clock.monotonic)
 
     # --- the person's side ----------------------------------------------------------------------------------------
     def says(self, text: str) -> None:
@@ -77,6 +105,17 @@ class ChatService:
             )
         )
 
+    def stranger(self, *, writes: str, taps: str) -> bool:
+        """Have somebody else write and tap; tell whether the real gate lets any of it in."""
+        self.story.tell("person", "", "a stranger writes and taps")
+        for update in strangers_updates(writes=writes, taps=taps, at=self.clock.now()):
+            if self._gate.admits(update):
+                return True
+            report = self._gate.stranger(update, self.clock.monotonic())
+            if report is not None and self._sink is not None and not self._is_down():
+                self._sink(report)
+        return False
+
     def _enter(self, update: OperatorSaid | OperatorTapped) -> None:
         self.waiting.append(update)
         self.hand_over()
@@ -85,7 +124,7 @@ class ChatService:
         """Give the oldest updates to the daemon; what it does not acknowledge stays."""
         if self._calling:
             return
-        while self.waiting and self._sink is not None and not self._is_down():
+        while self.waiting and self._sink is not None and not self.asleep and not self._is_down():
             self._calling = True
             try:
                 self._sink(self.waiting[0])
@@ -107,10 +146,21 @@ class ChatService:
     # --- connections ----------------------------------------------------------------------------------------------
     def connect(self, sink: Callable[[ChatReport], None]) -> None:
         self._sink = sink
+        self.asleep = False
         self.agenda.at(self.clock.monotonic() + 0.3, lambda: self._up(sink))
 
-    def disconnect(self) -> None:
-        self._sink = None
+    def disconnect(self, sink: Callable[[ChatReport], None] | None = None) -> None:
+        """Close the connection; given a sink, only if it is that one's."""
+        if sink is None or self._sink is sink:
+            self._sink = None
+
+    def sleep(self) -> None:
+        """Whoever is connected does not ask for updates any more, and does not know."""
+        self.asleep = True
+
+    def wake(self) -> None:
+        self.asleep = False
+        self.hand_over()
 
     def _up(self, sink: Callable[[ChatReport], None]) -> None:
         if self._sink is not sink:
@@ -121,11 +171,20 @@ class ChatService:
         sink(ChatUp(name="standfast_bot"))
         self.hand_over()
 
-    def goes_down(self, seconds: float) -> None:
+    def is_blocked(self, seconds: float) -> None:
+        """Have the person block the bot, and let it in again after a while."""
+        self.blocked_until = self.clock.monotonic() + seconds
+        self.faults.note("chat_blocked", self.blocked_until)
+        self.story.tell("fault", "", f"the person blocks the bot for {seconds:.0f} s")
+
+    def goes_down(self, seconds: float, *, name: str = "chat_outage", shuffles: bool = False) -> None:
+        """Be out of reach; `shuffles`: what waits meanwhile comes in any order afterwards."""
         now = self.clock.monotonic()
         self.down_until = max(self.down_until, now + seconds)
-        self.faults.note("chat_outage", self.down_until)
+        self.faults.note(name, self.down_until)
         self.story.tell("fault", "", f"the chat is out of reach for {seconds:.0f} s")
+        if shuffles:
+            self.agenda.at(self.down_until, lambda: self.dice.shuffle(self.waiting))
         sink = self._sink
         if sink is not None:
             sink(ChatDown(reason="no route"))
@@ -136,23 +195,47 @@ class ChatService:
 
     # --- the daemon's side ----------------------------------------------------------------------------------------
     def take(self, screen: Screen, message_id: int | None) -> int:
-        """Take a text as Telegram would, or fail as it would."""
+        """Take a text as Telegram would, or fail as it would; the real wire is between.
+
+        Raises:
+            OutsideError: as ports.ChatPort says.
+
+        """
+        shown: list[Shown] = []
+
+        def accept() -> int:
+            if not shown:
+                shown.append(self._show(screen, message_id))
+            return shown[0].message_id
+
+        def fails(markup: bool) -> TelegramError | None:
+            return None if shown else self._failure(accept, markup=markup)  # later parts follow the first
+
+        bot = cast("ExtBot[Any]", Bot(fails, accept))
+        if message_id is None:
+            outcome = finished(self._wire.send(bot, PERSON, screen, "send a message"))
+        else:
+            outcome = finished(self._wire.edit(bot, PERSON, message_id, screen, "edit a message"))
+        if isinstance(outcome, OutsideError):
+            if isinstance(outcome, Rejected) and self.delivering:
+                self.refused.add(self.delivering)
+            raise outcome
+        return shown[0].message_id
+
+    def _failure(self, accept: Callable[[], int], *, markup: bool) -> TelegramError | None:
+        """Draw what goes wrong with one attempt."""
         now = self.clock.monotonic()
         if self._is_down():
-            raise Unreachable("Tried to send a message: no route. Nothing was sent.")
-        if self.faults.strikes("chat_lost"):
-            self.faults.note("chat_lost", now)
-            raise Unreachable("Tried to send a message: connection refused. Nothing was sent.")
-        if self.faults.strikes("chat_throttled"):
-            self.faults.note("chat_throttled", now)
-            until = self.clock.now() + timedelta(seconds=self.dice.randint(1, 20))
-            raise Throttled("Tried to send a message: 429", until=until, code=429)
-        if self.faults.strikes("chat_unclear"):
-            self.faults.note("chat_unclear", now)
-            if self.dice.random() < 0.5:  # noqa: PLR2004 - half of them arrive
-                self._show(screen, message_id)
-            raise OutcomeUnknown("Tried to send a message: timed out. It may have arrived.")
-        return self._show(screen, message_id).message_id
+            return no_connection()
+        if now < self.blocked_until:
+            return blocked()
+        for name, rate_of_error in _FAILURES.items():
+            if (markup or name != "chat_markup") and self.faults.strikes(name):
+                self.faults.note(name, now)
+                if name == "chat_unclear" and self.dice.random() < 0.5:  # noqa: PLR2004 - half of them arrive
+                    accept()
+                return rate_of_error(self.dice)
+        return None
 
     def _show(self, screen: Screen, message_id: int | None) -> Shown:
         now = self.clock.monotonic()
@@ -172,6 +255,15 @@ class ChatService:
         return shown
 
 
+_FAILURES: dict[str, Callable[[Random], TelegramError]] = {
+    "chat_lost": lambda dice: dice.choice((no_connection, server_error))(),
+    "chat_throttled": lambda dice: too_many(dice.choice((1, 3, 20, 60))),
+    "chat_unclear": lambda _: timed_out(),
+    "chat_markup": lambda _: markup_refused(),
+    "chat_too_long": lambda _: too_long(),
+}
+
+
 class _Unheard(Exception):
     """The daemon did not acknowledge an update."""
 
@@ -183,6 +275,7 @@ class SimulatedChat:
         """`unheard`: what handing over raises when the daemon does not take it."""
         self._service = service
         self._unheard = unheard
+        self._sink: Callable[[ChatReport], None] | None = None
 
     def open(self, sink: Callable[[ChatReport], None]) -> None:
         def guarded(report: ChatReport) -> None:
@@ -191,6 +284,7 @@ class SimulatedChat:
             except self._unheard as error:
                 raise _Unheard(str(error)) from error
 
+        self._sink = guarded
         self._service.connect(guarded)
 
     def send(self, chat_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
@@ -200,4 +294,5 @@ class SimulatedChat:
         return self._service.take(screen, message_id)
 
     def close(self, deadline_seconds: float) -> None:  # noqa: ARG002 - nothing to wait for
-        self._service.disconnect()
+        if self._sink is not None:
+            self._service.disconnect(self._sink)

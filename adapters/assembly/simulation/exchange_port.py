@@ -16,6 +16,8 @@ from actors.messages.accounts import EnsureLeverage
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder, SetPositionStop
 from adapters.assembly.simulation.agenda import Agenda
 from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.halts import Halts
+from adapters.assembly.simulation.races import concerned, overtake
 from adapters.assembly.simulation.story import Story
 from adapters.assembly.simulation.streams import AccountStream
 from adapters.bybit.direct_http import DirectHttp, WireFault
@@ -30,6 +32,7 @@ STALE_SECONDS = 0.7  # how far a reading may lag behind the stream
 # Codes that say nothing was done, that it may have been done, or that a limit was hit; bybit-v5.md, errors.
 _REFUSALS = (10006, 10002, 10016, 10000, 10019, 10429, 170007)
 _LIMITS = frozenset({10006, 10429})
+AFTER_YES_SECONDS = 0.3  # between the exchange's yes and what becomes of it
 _LATE_EXCUSE = 20.0  # a write without an answer is looked up for so long at the most
 _SLOW_EXCUSE = 5.0
 
@@ -42,10 +45,11 @@ class ExchangeLine:
     ) -> None:
         self.bybit = bybit
         self.requests = 0
-        self.streams = {
-            name: AccountStream(name, clock=clock, agenda=agenda, faults=faults, story=story, dice=dice)
-            for name in bybit.exchange.venue.accounts
-        }
+        self.halts = Halts(clock)
+        self.left_alone: list[tuple[str, str]] = []  # other programs' orders: account, client id
+        self.swept: set[tuple[str, str]] = set()  # where a person cancelled everything: account, symbol
+        self.streams: dict[str, AccountStream] = {}  # by account: the latest run's
+        self._open: list[dict[str, AccountStream]] = []  # every living run's
         self.on_placed: Callable[[str, str], None] = lambda _account, _client_order_id: None
         self._endpoints = v5_routes.endpoints(bybit)
         self._clock = clock
@@ -58,9 +62,14 @@ class ExchangeLine:
         self._answers: dict[str, tuple[float, dict[str, Any]]] = {}  # by question: when it was read, and the answer
 
     # --- requests -------------------------------------------------------------------------------------------------
-    def http(self, account: str) -> DirectHttp:
-        """Make one lane's client."""
-        return DirectHttp(partial(self._answer, account))
+    def http(self, account: str, *, leaving: Callable[[str], None]) -> DirectHttp:
+        """Make one lane's client; `leaving` is told the path of each request before it is sent."""
+
+        def send(path: str, params: dict[str, Any]) -> dict[str, Any]:
+            leaving(path)
+            return self._answer(account, path, params)
+
+        return DirectHttp(send)
 
     def latency_of(self, message: object) -> float:
         """Draw how long a lane takes over this message, and what goes wrong with it; asked just before it runs."""
@@ -68,10 +77,15 @@ class ExchangeLine:
         self._next = ""
         seconds = self._dice.uniform(0.005, 0.06)
         if isinstance(message, WRITES):
+            about = getattr(message, "trade_id", "") or getattr(message, "symbol", "")
+            for name in ("race_lost", "race_after_yes"):
+                if isinstance(message, AmendOrder | CancelOrder) and self._faults.strikes(name):
+                    self._next = name
+                    self._faults.note(name, now + AFTER_YES_SECONDS, about=about)
+                    return seconds
             for name in ("write_lost", "write_accepted", "write_late", "write_refused"):
                 if self._faults.strikes(name):
                     self._next = name
-                    about = getattr(message, "trade_id", "") or getattr(message, "symbol", "")
                     if name == "write_refused":
                         self._code = self._dice.choice(_REFUSALS)
                         about = "" if self._code in _LIMITS else about  # a limit holds back all of its kind
@@ -97,7 +111,9 @@ class ExchangeLine:
         owner = self.bybit.exchange.venue.accounts[account] if endpoint.signed else None
         if path == "/v5/order/create" and "orderLinkId" in params:
             self.on_placed(account, params["orderLinkId"])
-        envelope = v5_routes.answer(self.bybit, endpoint, owner, params, lambda _: True)
+        envelope = self.halts.refusal(path, params) or v5_routes.answer(
+            self.bybit, endpoint, owner, params, lambda _: True
+        )
         if endpoint.method == "POST":
             if self._story.wanted:
                 said = {name: value for name, value in params.items() if name not in {"category", "positionIdx"}}
@@ -115,7 +131,14 @@ class ExchangeLine:
                 raise WireFault("timeout")
             case "write_accepted":
                 self._perform(account, path, params)
-                raise WireFault(self._dice.choice(("timeout", "not_json", "http")))
+                return self._unclear(path)
+            case "race_lost":
+                self._overtake(account, params)
+            case "race_after_yes":
+                late = partial(self._perform, account, path, params, late=True)
+                due = self._clock.monotonic() + self._dice.uniform(0.001, AFTER_YES_SECONDS)
+                self._agenda.at(due, lambda: self._after_yes(account, params, late))
+                return {"retCode": 0, "retMsg": "OK", "result": {"orderId": "", **params}}
             case "write_late":
                 late = partial(self._perform, account, path, params, late=True)
                 due = self._clock.monotonic() + self._dice.uniform(0.01, WINDOW_SECONDS - 0.2)
@@ -131,12 +154,50 @@ class ExchangeLine:
                     return envelope
         return self._perform(account, path, params)
 
+    def _unclear(self, path: str) -> dict[str, Any]:
+        """Give the answer, or none, to a request that was carried out."""
+        kind = self._dice.choice(("timeout", "not_json", "http", "10000", "10016", "110072"))
+        if kind == "110072" and path != "/v5/order/create":
+            kind = "10016"
+        if not kind.isdigit():
+            raise WireFault(kind)
+        # 110072 of a gateway that has sent our order twice by itself: the id is in use, by this very order.
+        return {"retCode": int(kind), "retMsg": "injected", "result": {}}
+
+    def _overtake(self, account: str, params: dict[str, Any]) -> None:
+        order = concerned(self.bybit, account, params)
+        if order is not None and not self.halts.stands(order.symbol):
+            self._story.tell("fault", order.symbol, f"{order.link_id}: {overtake(self.bybit, order, self._dice)}")
+
+    def _after_yes(self, account: str, params: dict[str, Any], late: Callable[[], object]) -> None:
+        """The exchange has said yes and not done it yet: first the order fills, in part or whole, then it is done."""
+        self._overtake(account, params)
+        late()
+
     # --- rows -----------------------------------------------------------------------------------------------------
+    def open_streams(self) -> dict[str, AccountStream]:
+        """Give a run its ends of the private streams, by account."""
+        self.streams = {
+            name: AccountStream(
+                name, clock=self._clock, agenda=self._agenda, faults=self._faults, story=self._story, dice=self._dice
+            )
+            for name in self.bybit.exchange.venue.accounts
+        }
+        self._open.append(self.streams)
+        return self.streams
+
+    def close_streams(self, streams: dict[str, AccountStream]) -> None:
+        """A run is over; what is on its way to it arrives nowhere."""
+        self._open.remove(streams)
+        for stream in streams.values():
+            stream.close()
+
     def pass_on(self) -> bool:
         """Send what the exchange has to tell on its way; False when it was nothing."""
         events = self.bybit.exchange.drain_events()
         for event in events:
-            self.streams[event.account].carry(event.topic, event.row)
+            for streams in self._open:
+                streams[event.account].carry(event.topic, event.row)
         return bool(events)
 
 

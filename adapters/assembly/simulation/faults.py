@@ -7,7 +7,7 @@ faults with random rates, so that some worlds are quiet and some suffer from one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,6 +17,9 @@ RATES: dict[str, tuple[float, float]] = {
     "write_lost": (0.01, 0.15),  # time-out, and it never arrived
     "write_accepted": (0.01, 0.15),  # time-out or reset, though it was accepted
     "write_late": (0.01, 0.15),  # reset at once, and it arrives up to the receive window later
+    # F5: the order fills while the request is on its way, or after the exchange has said yes to it
+    "race_lost": (0.02, 0.2),
+    "race_after_yes": (0.02, 0.2),
     # F2: an answer that is an error
     "write_refused": (0.01, 0.15),
     "read_failed": (0.01, 0.15),
@@ -32,6 +35,8 @@ RATES: dict[str, tuple[float, float]] = {
     "chat_unclear": (0.01, 0.1),
     "chat_lost": (0.01, 0.1),
     "chat_throttled": (0.01, 0.05),
+    "chat_markup": (0.01, 0.1),
+    "chat_too_long": (0.002, 0.02),
     "update_again": (0.01, 0.2),
     # F11, F14: handlers that take their time
     "store_slow": (0.005, 0.05),
@@ -43,16 +48,61 @@ RATES: dict[str, tuple[float, float]] = {
 COUNTS: dict[str, tuple[int, int]] = {
     "stream_drop": (1, 12),
     "stream_half_open": (1, 4),
+    "stream_storm": (1, 3),
     "chat_outage": (1, 3),
+    "chat_shuffled": (1, 2),
+    "chat_blocked": (1, 1),
+    "chat_long_outage": (1, 1),
     "crash": (1, 10),
     "crash_at_request": (2, 12),
     "thin_market": (1, 1),
     # F11
     "disk_full": (1, 4),
+    # F5
+    "partial_fill": (2, 12),
+    # F6: hands in the app, other programs, the exchange itself
+    "manual_cancel": (1, 4),
+    "manual_cancel_all": (1, 2),
+    "manual_stop_move": (1, 3),
+    "manual_target_move": (1, 3),
+    "manual_trade": (1, 3),
+    "manual_close": (1, 2),
+    "foreign_order": (1, 3),
+    "lookalike_order": (1, 2),
+    "stray_order": (1, 2),
+    "liquidation": (1, 2),
+    "deleveraging": (1, 3),
     # F18
     "funding": (1, 12),
+    "balance_change": (1, 3),
+    "fee_change": (1, 2),
+    "leverage_cap": (1, 1),
+    "least_value_change": (1, 1),
+    "halt": (1, 3),
+    # F8: signals to the process
+    "terminate": (1, 4),
+    "freeze": (1, 4),
+    "take_over": (1, 2),
+    # F19: the lock, and a second daemon
+    "lock_lost": (1, 2),
+    "second_start": (1, 3),
+    # F13: a message that crashes whoever handles it
+    "poison": (1, 3),
+    # F14: handlers that take long, hang, or would wait for one another
+    "stall": (1, 4),
+    "hang_room": (1, 2),
+    "hang_monitor": (1, 4),
+    "hang_lane": (1, 4),
+    "ask_in_handler": (1, 3),
+    # F15: more at once than anybody needs
+    "flood_prices": (1, 1),
+    "flood_reports": (1, 3),
 }
 NAMES = (*RATES, *COUNTS)
+
+
+def _no_states(_about: str) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(slots=True)
@@ -66,6 +116,8 @@ class Faults:
     ended: bool = False  # the world is coming to rest: nothing goes wrong any more
     last_at: float = 0.0  # monotonic seconds
     times: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of strewn faults; what is not given is drawn
+    met: Counter[str] = field(default_factory=Counter)  # "fault × state of the trade it fell upon", how often
+    states_of: Callable[[str], Iterable[str]] = _no_states  # of what a fault is about: a trade, a symbol, "" for all
     excuses: dict[str, float] = field(default_factory=dict)  # by trade, symbol or "" for all: lateness until then
 
     def strikes(self, name: str) -> bool:
@@ -76,6 +128,8 @@ class Faults:
     def note(self, name: str, at: float, *, about: str = "", excuses_seconds: float = 0.0) -> None:
         """Record that a fault happens until `at`; protection of what it is about may be late for so long after."""
         self.happened[name] += 1
+        for state in self.states_of(about):
+            self.met[f"{name} × {state}"] += 1
         self.last_at = max(self.last_at, at)
         if excuses_seconds:
             self.excuses[about] = max(self.excuses.get(about, 0.0), at + excuses_seconds)

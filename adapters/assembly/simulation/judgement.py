@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from actors.model.alert import Severity
 from adapters.assembly.simulation.invariants import Violated
+from adapters.assembly.simulation.outsiders import check_left_alone
 from adapters.assembly.simulation.person import Person
 from adapters.assembly.simulation.world import World
 
@@ -22,6 +23,7 @@ def judge(world: World, person: Person) -> None:
         Violated: an invariant does not hold.
 
     """
+    check_left_alone(world)
     world.watch.check_rest(person.foreign)
     world.run_until(world.clock.monotonic() + TELLING_SECONDS)
     _judge_alarms(world)

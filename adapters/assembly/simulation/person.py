@@ -1,24 +1,26 @@
-"""The person of a simulated world: writes plans, confirms them, closes trades, and meddles at the exchange by hand.
+"""The person of a simulated world: writes plans, good and bad, confirms them, closes trades, presses old buttons.
 
-Enters: a scenario's actions. Stays out: what the daemon makes of it.
+Enters: a scenario's actions. Stays out: what the daemon makes of it, hands at the exchange (outsiders), plans' words.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from random import Random
-from typing import Any
 
 from actors.model.screen import Screen
 from adapters.assembly.simulation.chat import Shown
-from adapters.assembly.simulation.scenario import Action, plan_words
-from adapters.assembly.simulation.world import ACCOUNT, World
-from adapters.simulated import v5_routes
-from adapters.simulated.records import Order, opposite
+from adapters.assembly.simulation.invariants import Violated
+from adapters.assembly.simulation.plans import NONSENSE, bad_plan_words, plan_words
+from adapters.assembly.simulation.scenario import Action
+from adapters.assembly.simulation.world import World
+from adapters.simulated.records import BUY
 from runtime.clock import Clock
 
-_CONFIRM = ":yes:"
-_EXCUSE_SECONDS = 5.0  # what a hand at the exchange undid is put right within
+_CONFIRM, _CANCEL = ":yes:", ":no:"
+_EXPIRED_AFTER = (61.0, 300.0)  # a button lives for 60 s
+_REFUSED = ("refused", "Not sent", "Not understood", "There is no")
 
 
 class Person:
@@ -30,99 +32,121 @@ class Person:
         self._dice = Random(f"{world.scenario.seed}/person")  # noqa: S311 - repeatable chance is the point
         self.asked = 0  # commands that are answered with a question
         self._opens = 0
-        self.foreign: set[str] = set()  # symbols where they traded by hand
+        self._last_plan = ""
+        self._meant: set[str] = set()  # titles of the questions that good plans may bring
         self.pressed: list[int] = []  # messages whose Confirm was pressed
-        self.written: dict[int, str] = {}  # plans, by their action's number
+        self._buttons: list[tuple[int, str]] = []  # those pressed: message, data
+        self.written: dict[int, str] = {}  # plans and other words, by their action's number
         world.chat.on_shown = self._on_shown
         for action in world.scenario.actions:
             world.agenda.at(action.at, partial(self._act, action))
 
+    @property
+    def foreign(self) -> set[str]:
+        """Symbols where somebody traded by hand."""
+        return self._world.foreign
+
     def _act(self, action: Action) -> None:
-        world = self._world
         match action.kind:
             case "open":
-                self._opens += 1
-                self.asked += 1
-                price = world.price(action.symbol)
-                instrument = world.bybit.exchange.venue.markets[action.symbol].instrument
-                avoid = self._avoid(action.symbol)
-                words = action.words or plan_words(world.scenario.seed, action, instrument, price, avoid=avoid)
-                self.written[action.number] = words
-                world.chat.says(f"/trade {words}")
+                self._open(action, action.words or self._plan(action))
+            case "same_again":
+                self._open(action, action.words or self._last_plan)
+            case "bad_plan":
+                words = action.words or self._bad_plan(action)
+                self._say(action, f"/trade {words}", kept=words)
+            case "nonsense":
+                words = action.words or self._dice_of(action).choice(NONSENSE)
+                self._say(action, words, kept=words)
             case "close":
-                self.asked += 1
-                which = "all" if self._dice.random() < 0.2 else str(self._dice.randint(1, max(1, self._opens)))  # noqa: PLR2004
-                world.chat.says(f"/close {which}")
-            case "status":
-                world.chat.says("/status")
-            case _:
-                self._meddle(action)
+                self._close(action)
+            case "old_button":
+                if self._buttons:
+                    self._world.chat.taps(*self._dice_of(action).choice(self._buttons))
+            case "stranger":
+                self._be_somebody_else()
+            case other:
+                self._say(action, f"/{other}")
 
-    def _avoid(self, symbol: str) -> tuple[str, ...]:
-        """In one-way mode only the held side can be traded."""
-        position = self._world.bybit.exchange.venue.accounts[ACCOUNT].positions.get((symbol, 0))
-        if position is None or not position.size:
-            return ()
-        return ("short",) if position.side == "Buy" else ("long",)
+    def _open(self, action: Action, words: str) -> None:
+        if not words:
+            return  # there was no plan before
+        self._opens += 1
+        self.asked += 1
+        self._last_plan = words
+        symbol, side = words.split()[:2]
+        account = words.partition(" account ")[2] or "main"
+        self._meant.add(f"Open {symbol} {side} on {account}?")
+        self._say(action, f"/trade {words}", kept=words)
 
+    def _close(self, action: Action) -> None:
+        self.asked += 1
+        dice = self._dice_of(action)
+        which = "all" if dice.random() < 0.2 else str(dice.randint(1, max(1, self._opens)))  # noqa: PLR2004 - one in five
+        self._say(action, f"/close {which}")
+
+    def _be_somebody_else(self) -> None:
+        data = self._buttons[-1][1] if self._buttons else "v1:yes:abc"
+        if self._world.chat.stranger(writes=self._last_plan or "/close all", taps=data):
+            raise Violated("F20", "", "a stranger is heard")
+
+    def _say(self, action: Action, text: str, *, kept: str = "") -> None:
+        if kept:
+            self.written[action.number] = kept
+        self._world.chat.says(text)
+
+    def _bad_plan(self, action: Action) -> str:
+        market = self._world.bybit.exchange.venue.markets[action.symbol]
+        return bad_plan_words(self._world.scenario.seed, action, market.instrument, market.last)
+
+    def _plan(self, action: Action) -> str:
+        world = self._world
+        market = world.bybit.exchange.venue.markets[action.symbol]
+        sides, leverage = self._standing(action)
+        avoid = () if (action.account, action.symbol) in world.scenario.hedged else sides
+        return plan_words(world.scenario.seed, action, market.instrument, market.last, avoid=avoid, leverage=leverage)
+
+    def _standing(self, action: Action) -> tuple[tuple[str, ...], Decimal | None]:
+        """Give the sides that are of no use in one-way mode, and the leverage of what is held or pending there."""
+        account = self._world.bybit.exchange.venue.accounts[action.account]
+        slots = [account.position(action.symbol, index) for index in account.indexes(action.symbol)]
+        entering = [order.side for order in account.open_on(action.symbol).values() if not order.closes]
+        held = [slot.side for slot in slots if slot.size] + entering
+        if not held:
+            return (), None
+        return ("short",) if held[0] == BUY else ("long",), slots[0].leverage
+
+    def _dice_of(self, action: Action) -> Random:
+        return Random(f"{self._world.scenario.seed}/action/{action.number}")  # noqa: S311 - repeatable chance is the point
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
     def _on_shown(self, shown: Shown) -> None:
-        """Press Confirm under a question, after a moment; sometimes Cancel, sometimes twice."""
+        """Press Confirm under a question, after a moment; sometimes Cancel, sometimes twice, sometimes too late."""
         screen = shown.screen
+        if any(each in screen.title for each in _REFUSED) and not any(line.strip() for line in screen.lines):
+            raise Violated("I8", "", f"a refusal without a reason: {screen.title}")
         confirm = _button(screen, _CONFIRM)
         if confirm is None or shown.edits:
             return
+        if screen.title.startswith("Open ") and screen.title not in self._meant:
+            raise Violated("F20", "", f"nobody wrote a plan for {screen.title}")
         now = self._clock.monotonic()
         luck = self._dice.random()
-        if luck < 0.05:  # noqa: PLR2004 - one in twenty is thought better of
+        if luck < 0.03:  # noqa: PLR2004 - now and then it is thought better of
+            self._tap_at(now + self._dice.uniform(0.5, 6.0), shown.message_id, _button(screen, _CANCEL) or confirm)
             return
-        press = partial(self._world.chat.taps, shown.message_id, confirm)
+        if luck < 0.06:  # noqa: PLR2004 - or left lying, and pressed much later
+            self._tap_at(now + self._dice.uniform(*_EXPIRED_AFTER), shown.message_id, confirm)
+            return
         after = now + self._dice.uniform(0.5, 6.0)
         self.pressed.append(shown.message_id)
-        self._world.agenda.at(after, press)
+        self._buttons.append((shown.message_id, confirm))
+        self._tap_at(after, shown.message_id, confirm)
         if luck < 0.25:  # noqa: PLR2004 - one in five is pressed twice
-            self._world.agenda.at(after + self._dice.choice((0.01, 0.2, 3.0)), press)
+            self._tap_at(after + self._dice.choice((0.01, 0.2, 3.0)), shown.message_id, confirm)
 
-    # --- by hand, at the exchange -----------------------------------------------------------------------------------
-    def _meddle(self, action: Action) -> None:
-        world = self._world
-        account = world.bybit.exchange.venue.accounts[ACCOUNT]
-        if action.kind in {"reduce", "add"}:
-            self._trade_by_hand(action)
-            return
-        role = {"cancel_stop": "-S-", "cancel_target": "-T", "cancel_entry": "-E"}[action.kind]
-        ours = [order for order in account.open_on(action.symbol).values() if role in order.link_id]
-        if ours:
-            order: Order = self._dice.choice(sorted(ours, key=lambda each: each.number))
-            world.story.tell("person", action.symbol, f"cancels {order.link_id} in the app")
-            now = self._clock.monotonic()
-            world.faults.note("manual_cancel", now, about=action.symbol, excuses_seconds=_EXCUSE_SECONDS)
-            self._call("/v5/order/cancel", symbol=action.symbol, orderId=order.order_id)
-
-    def _trade_by_hand(self, action: Action) -> None:
-        world = self._world
-        position = world.bybit.exchange.venue.accounts[ACCOUNT].positions.get((action.symbol, 0))
-        if position is None or not position.size:
-            return
-        instrument = world.bybit.exchange.venue.markets[action.symbol].instrument
-        steps = int(position.size / instrument.quantity_step)
-        quantity = instrument.quantity_step * max(1, steps * self._dice.randint(10, 60) // 100)
-        reduces = action.kind == "reduce"
-        self.foreign.add(action.symbol)
-        now = self._clock.monotonic()
-        world.faults.note("manual_change", now, about=action.symbol, excuses_seconds=10.0)
-        side = opposite(position.side) if reduces else position.side
-        world.story.tell("person", action.symbol, f"{action.kind}s by {quantity} in the app")
-        self._call(
-            "/v5/order/create",
-            symbol=action.symbol,
-            side=side,
-            orderType="Market",
-            qty=format(quantity, "f"),
-            reduceOnly=reduces,
-        )
-
-    def _call(self, path: str, **params: Any) -> None:
-        v5_routes.call(self._world.bybit, ACCOUNT, path, {"category": "linear", **params})
+    def _tap_at(self, at: float, message_id: int, data: str) -> None:
+        self._world.agenda.at(at, partial(self._world.chat.taps, message_id, data))
 
 
 def _button(screen: Screen, wanted: str) -> str | None:

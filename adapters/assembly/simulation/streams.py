@@ -42,6 +42,7 @@ class AccountStream:
         self._connected = False
         self._deaf = False  # half open: nothing arrives, and nobody knows
         self._connections = 0
+        self._last: tuple[str, dict[str, Any]] | None = None  # row that was carried
         self._clear_at = 0.0  # rows keep their order: none before this instant
 
     # --- connecting -----------------------------------------------------------------------------------------------
@@ -54,6 +55,15 @@ class AccountStream:
         if self._port is port:
             self._port = None
             self._connected = False
+
+    def close(self) -> None:
+        """The daemon's process is gone."""
+        self._port = None
+        self._connected = False
+
+    def hang_up(self) -> None:
+        """The exchange gives up a peer that does not answer its pings; the peer learns of it when it reads again."""
+        self._deaf = True
 
     def heard_seconds_ago(self) -> float | None:
         return 0.0 if self._connected else None
@@ -78,6 +88,13 @@ class AccountStream:
         port.sink(StreamDown(account=self.account, reason="connection lost"))
         self._agenda.at(now + refused_seconds, lambda: self._connect(port))
 
+    def storms(self, times: int) -> None:
+        """Cut the socket again and again, each time soon after it was back."""
+        now = self._clock.monotonic()
+        self._story.tell("fault", "", f"{self.account}'s stream is cut {times} times in a row")
+        for turn in range(times):
+            self._agenda.at(now + turn * self._dice.uniform(0.5, 2.0), lambda: self.drop(0.3))
+
     def goes_deaf(self) -> None:
         """Let nothing arrive any more; the socket's watchdog finds out after a while."""
         port = self._port
@@ -100,6 +117,7 @@ class AccountStream:
         port, faults = self._port, self._faults
         if port is None or not self._connected or self._deaf:
             return
+        self._last = topic, row
         now = self._clock.monotonic()
         symbol = str(row.get("symbol", ""))
         due = max(self._clear_at, now + self._dice.uniform(0.003, 0.02))
@@ -108,7 +126,7 @@ class AccountStream:
             self._story.tell("fault", symbol, f"a row of {topic} is lost")
             return
         if faults.strikes("stream_late"):
-            late = self._dice.choice((1.0, 5.0, 30.0, 90.0)) * self._dice.uniform(0.5, 1.0)
+            late = self._dice.choice((1.0, 5.0, 30.0, 90.0, 300.0)) * self._dice.uniform(0.5, 1.0)
             faults.note("stream_late", now + late, about=symbol, excuses_seconds=min(late, SLOW_BEAT_SECONDS) + 10)
             self._story.tell("fault", symbol, f"a row of {topic} is {late:.1f} s late")
             self._agenda.at(now + late, lambda: self._deliver(port, topic, row))
@@ -124,6 +142,15 @@ class AccountStream:
             again = self._dice.uniform(0.0, 2.0)
             faults.note("stream_duplicate", now + again)
             self._agenda.at(due + again, lambda: self._deliver(port, topic, row))
+
+    def repeats_last(self, times: int) -> bool:
+        """Deliver the last row so many times more, at once; False when there is none."""
+        port = self._port
+        if port is None or self._last is None:
+            return False
+        for _ in range(times):
+            self._deliver(port, *self._last)
+        return True
 
     def _deliver(self, port: SimulatedPrivateStream, topic: str, row: dict[str, Any]) -> None:
         if self._port is port and self._connected and not self._deaf:

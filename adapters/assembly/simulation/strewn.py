@@ -11,6 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from adapters.assembly.simulation.changes import CHANGES
+from adapters.assembly.simulation.handler_faults import HANDLER_FAULTS
+from adapters.assembly.simulation.outsiders import OUTSIDERS
+from adapters.assembly.simulation.process_faults import PROCESS_FAULTS
 from adapters.assembly.simulation.world import World
 
 Action = Callable[[World, Random], None]
@@ -37,15 +41,33 @@ def strew(world: World, end: float) -> None:
 
 
 def _drop_stream(world: World, dice: Random) -> None:
-    world.line.streams["main"].drop(dice.choice((0.1, 1.0, 5.0, 30.0)))
+    dice.choice(list(world.line.streams.values())).drop(dice.choice((0.1, 1.0, 5.0, 30.0)))
 
 
-def _deafen_stream(world: World, _dice: Random) -> None:
-    world.line.streams["main"].goes_deaf()
+def _deafen_stream(world: World, dice: Random) -> None:
+    dice.choice(list(world.line.streams.values())).goes_deaf()
+
+
+def _storm(world: World, dice: Random) -> None:
+    dice.choice(list(world.line.streams.values())).storms(dice.randint(4, 20))
 
 
 def _cut_chat(world: World, dice: Random) -> None:
     world.chat.goes_down(dice.choice((5.0, 60.0, 600.0)))
+
+
+def _cut_chat_for_long(world: World, dice: Random) -> None:
+    """Not in every world that could have it: six hours of nothing take their time."""
+    if dice.random() < 0.1:  # noqa: PLR2004 - one in ten
+        world.chat.goes_down(6 * 3600.0, name="chat_long_outage")
+
+
+def _shuffle_chat(world: World, dice: Random) -> None:
+    world.chat.goes_down(dice.choice((5.0, 30.0)), name="chat_shuffled", shuffles=True)
+
+
+def _block_chat(world: World, dice: Random) -> None:
+    world.chat.is_blocked(dice.choice((20.0, 300.0)))
 
 
 def _pay_funding(world: World, dice: Random) -> None:
@@ -74,9 +96,17 @@ STREWN: dict[str, Action] = {
     "stream_drop": _drop_stream,
     "stream_half_open": _deafen_stream,
     "chat_outage": _cut_chat,
+    "chat_long_outage": _cut_chat_for_long,
+    "chat_shuffled": _shuffle_chat,
+    "chat_blocked": _block_chat,
     "funding": _pay_funding,
     "disk_full": _fill_disk,
     "crash": _crash,
+    "stream_storm": _storm,
+    **OUTSIDERS,
+    **CHANGES,
+    **PROCESS_FAULTS,
+    **HANDLER_FAULTS,
 }
 LASTING: dict[str, Action] = {
     "thin_market": _thin_the_market,
