@@ -67,23 +67,23 @@ class Lane(Actor):
     # --- writes ---------------------------------------------------------------------------------------------------
     @handles(PlaceOrder)
     def _place(self, request: PlaceOrder) -> LaneAnswer:
-        return self._write(lambda: self._port.place_order(request.order))
+        return self._call(lambda: self._port.place_order(request.order))
 
     @handles(AmendOrder)
     def _amend(self, request: AmendOrder) -> LaneAnswer:
-        return self._write(lambda: self._port.amend_order(request))
+        return self._call(lambda: self._port.amend_order(request))
 
     @handles(CancelOrder)
     def _cancel(self, request: CancelOrder) -> LaneAnswer:
-        return self._write(lambda: self._port.cancel_order(request))
+        return self._call(lambda: self._port.cancel_order(request))
 
     @handles(SetPositionStop)
     def _set_position_stop(self, request: SetPositionStop) -> LaneAnswer:
-        return self._write(lambda: self._port.set_position_stop(request))
+        return self._call(lambda: self._port.set_position_stop(request))
 
     @handles(EnsureLeverage)
     def _ensure_leverage(self, request: EnsureLeverage) -> LaneAnswer:
-        return self._write(lambda: self._port.set_leverage(request.symbol, request.leverage))
+        return self._call(lambda: self._port.set_leverage(request.symbol, request.leverage))
 
     # --- reads ----------------------------------------------------------------------------------------------------
     @handles(OrderQuestion)
@@ -127,16 +127,10 @@ class Lane(Actor):
         return self._call(lambda: self._port.closed_pnl(since=question.since, symbol=question.symbol))
 
     # --- one call -------------------------------------------------------------------------------------------------
-    def _write(self, call: Callable[[], Any]) -> LaneAnswer:
-        def fenced() -> Any:
-            self._fence.check()
-            return call()
-
-        return self._call(fenced)
-
     def _call(self, call: Callable[[], Any]) -> LaneAnswer:
         began_at = self.context.monotonic()
         try:
+            self._fence.check()
             return LaneAnswer(kind=AnswerKind.DONE, began_at=began_at, value=call())
         except _CLASSED as error:
             return _answer(error, began_at)

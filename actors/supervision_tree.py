@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from actors.account_client import AccountClient, ClientTerms
 from actors.alert_dispatcher import AlertDispatcher
@@ -43,6 +44,7 @@ from actors.trade_desk import TradeDesk
 from runtime import (
     REST_FOR_ONE,
     TRANSIENT,
+    Actor,
     ChildSpec,
     Coalesce,
     Intensity,
@@ -56,6 +58,7 @@ from runtime.circuit_breaker import CircuitBreaker
 
 MONITOR_INTENSITY = Intensity(max_restarts=5, within_seconds=60.0)
 MONITOR_HANDLER_SECONDS = 10.0  # pure rules take milliseconds: one that takes this long hangs
+ROOM_HANDLER_SECONDS = 40.0  # everybody else's: longer than any call they make may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,7 @@ def _store(world: World) -> Spec:
         intensity=Intensity(max_restarts=3, within_seconds=300.0),
         on_exhausted=OnExhausted.ESCALATE,
         stop_timeout_seconds=10.0,
+        handler_deadline_seconds=ROOM_HANDLER_SECONDS,
         quarantines=False,  # it crashes over the disk, not over what is to be written
     )
 
@@ -115,7 +119,7 @@ def _alerts(world: World) -> Spec:
         on_exhausted=OnExhausted.PARK,
         children=(
             ChildSpec("courier", partial(ChatCourier, line), dispatcher="thread"),
-            ChildSpec("dispatcher", dispatcher, mailbox=MailboxSpec(capacity=100_000)),
+            _room("dispatcher", dispatcher, mailbox=MailboxSpec(capacity=100_000)),
         ),
     )
 
@@ -128,7 +132,7 @@ def _market(world: World) -> Spec:
         enqueue=partial(world.enqueue, addresses.PRICES),
         rest_client=addresses.client(world.accounts[0]),
     )
-    prices = ChildSpec("prices", watcher, mailbox=MailboxSpec(capacity=4096, overflow=Coalesce(key=coalesce_key)))
+    prices = _room("prices", watcher, mailbox=MailboxSpec(capacity=4096, overflow=Coalesce(key=coalesce_key)))
     return SupervisorSpec("market", on_exhausted=OnExhausted.PARK, children=(prices,))
 
 
@@ -155,11 +159,11 @@ def _account(world: World, name: str) -> Spec:
         name,
         strategy=REST_FOR_ONE,
         children=(
-            ChildSpec("client", client, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
-            ChildSpec("private_stream", stream, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
-            ChildSpec("reconciler", reconciler, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
-            ChildSpec("position_book", book, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
-            ChildSpec("positions", positions, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            _room("client", client, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            _room("private_stream", stream, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            _room("reconciler", reconciler, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            _room("position_book", book, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            _room("positions", positions, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
         ),
     )
 
@@ -187,4 +191,9 @@ def _desk(world: World) -> Spec:
         backstop=world.backstop,
         salt=world.identity.installation,
     )
-    return ChildSpec("desk", desk)
+    return _room("desk", desk)
+
+
+def _room(name: str, factory: Callable[[], Actor], **more: Any) -> ChildSpec:
+    """Describe an actor that never waits for the outside: one that hangs is declared lost and made anew."""
+    return ChildSpec(name, factory, handler_deadline_seconds=ROOM_HANDLER_SECONDS, **more)

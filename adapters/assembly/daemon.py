@@ -32,7 +32,7 @@ from actors.position_monitor import RunIdentity
 from adapters.assembly.runtime_log import log_runtime_event
 from adapters.assembly.state_binding import DOCUMENT as BINDING
 from adapters.assembly.state_binding import StateBinding, contradiction, joined
-from adapters.assembly.wiring import Ports, Terms, wire
+from adapters.assembly.wiring import Ports, Terms, ends_run, wire
 from adapters.bybit.access import BybitAccess
 from adapters.bybit.connections import open_exchange, open_market_stream, open_private_stream
 from adapters.bybit.rate_limit import RateBudget
@@ -44,6 +44,8 @@ from runtime import (
     ActorSystem,
     AskFailed,
     AskTimeout,
+    HandlerLost,
+    HandlerOverran,
     PooledDispatcher,
     Refused,
     RuntimeEvent,
@@ -66,6 +68,7 @@ class Outside:
     beat: Callable[[], None] = lambda: None  # told on every healthy beat; the service manager's watchdog
     observers: tuple[Callable[[RuntimeEvent], None], ...] = ()
     on_escalation: Callable[[str, BaseException], None] | None = None  # the root gave up: end and start anew
+    on_fenced: Callable[[str], None] = lambda _text: None  # another run may hold the state: end and start anew
 
 
 class Daemon:
@@ -87,7 +90,7 @@ class Daemon:
             dispatchers={"pool": PooledDispatcher(), "thread": ThreadedDispatcher()},
             clock=self._clock,
             seed=None,
-            observers=(log_runtime_event, self._tell_health, *outside.observers),
+            observers=(log_runtime_event, self._tell_health, self._end_if_lost, *outside.observers),
             on_escalation=outside.on_escalation,
         )
         self._told = 0
@@ -208,6 +211,7 @@ class Daemon:
             open_chat=outside.open_chat,
             fence=outside.fence,
             read_host=self._read_host,
+            on_fenced=outside.on_fenced,
             beat=outside.beat,
         )
 
@@ -233,6 +237,11 @@ class Daemon:
             memory_available_bytes=memory.available,
             sqlite_version=LIBRARY_VERSION,
         )
+
+    def _end_if_lost(self, event: RuntimeEvent) -> None:
+        """A store that hangs cannot be replaced in this process; giving up of the root's own is told by the system."""
+        if isinstance(event, HandlerLost) and ends_run(event) and self._outside.on_escalation is not None:
+            self._outside.on_escalation(event.path, HandlerOverran(f"{event.path} hangs over {event.message_type}"))
 
     def _tell_health(self, event: RuntimeEvent) -> None:
         if concerns_health(event):

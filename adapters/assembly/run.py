@@ -194,6 +194,7 @@ class _Run:
             terms=self._terms,
             beat=_tell_watchdog,
             on_escalation=self._on_escalation,
+            on_fenced=self._on_fenced,
         )
 
     def _about(self, daemon: Daemon) -> dict[str, Any]:
@@ -248,6 +249,13 @@ class _Run:
         self._log.critical("tree_gave_up", path=path, error=repr(error))
         self._gave_up = True
         self._ending.set()
+
+    def _on_fenced(self, text: str) -> None:
+        """Make room for whoever holds the state; if it is nobody, the next start takes it again."""
+        if not self._ending.is_set():
+            self._log.critical("run_fenced", reason=text)
+            self._gave_up = True
+            self._ending.set()
 
     def _stop_paper(self) -> None:
         if self._paper is not None:

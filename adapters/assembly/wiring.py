@@ -12,7 +12,9 @@ from typing import Any
 
 from actors.account_client import ClientTerms
 from actors.chat_room import ChatRoom
+from actors.errors import Fenced
 from actors.health_checker import HealthChecker
+from actors.messages import addresses
 from actors.messages.health import HostReading
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.operator_session import OperatorSession
@@ -23,8 +25,17 @@ from actors.rules.alerting import AlertingPolicy
 from actors.rules.plan_text import parse_plan
 from actors.rules.reconcile_pace import PaceTerms
 from actors.settings import AlertSettings, Settings
-from actors.supervision_tree import MONITOR_INTENSITY, World, daemon_tree
-from runtime import ActorSystem, ChildSpec, Intensity, MailboxSpec, Spec
+from actors.supervision_tree import MONITOR_INTENSITY, ROOM_HANDLER_SECONDS, World, daemon_tree
+from runtime import (
+    ActorSystem,
+    ChildSpec,
+    HandlerLost,
+    Intensity,
+    MailboxSpec,
+    RuntimeEvent,
+    Spec,
+    SupervisorEscalated,
+)
 from runtime.circuit_breaker import CircuitBreaker
 
 HAND_OVER_SECONDS = 10.0
@@ -57,6 +68,7 @@ class Ports:
     open_chat: Callable[[], ChatPort]
     fence: FencePort
     read_host: Callable[[], HostReading]
+    on_fenced: Callable[[str], None] = lambda _text: None  # told when a request was held back: this run must end
     beat: Callable[[], None] = lambda: None  # told on every healthy beat; the service manager's watchdog
 
 
@@ -103,12 +115,17 @@ def wire(system: ActorSystem, identity: RunIdentity, terms: Terms, ports: Ports)
         open_private_stream=ports.open_private_stream,
         open_market_stream=ports.open_market_stream,
         open_chat=ports.open_chat,
-        fence=ports.fence,
+        fence=_ToldFence(ports.fence, ports.on_fenced),
         enqueue=system.tell,
         hand_over=hand_over,
         default_chat_id=terms.default_chat_id,
         chats=ChildSpec("chats", partial(ChatRoom, partial(_session, terms))),
-        health=ChildSpec("health", health, mailbox=MailboxSpec(capacity=20_000)),
+        health=ChildSpec(
+            "health",
+            health,
+            mailbox=MailboxSpec(capacity=20_000),
+            handler_deadline_seconds=ROOM_HANDLER_SECONDS,
+        ),
         parameters=terms.parameters,
         backstop=terms.backstop,
         client=terms.client,
@@ -124,6 +141,31 @@ def wire(system: ActorSystem, identity: RunIdentity, terms: Terms, ports: Ports)
         ),
     )
     return daemon_tree(world)
+
+
+def ends_run(event: RuntimeEvent) -> bool:
+    """Say whether a run can only end after this: it is started again, and its start is the recovery.
+
+    The root has given up; or the store hangs, and whatever its thread holds goes only with the process.
+    """
+    if isinstance(event, SupervisorEscalated):
+        return not event.path
+    return isinstance(event, HandlerLost) and event.path == addresses.STORE
+
+
+class _ToldFence:
+    """A fence that tells when it has fallen: whoever cannot trade any more makes room for one who can."""
+
+    def __init__(self, fence: FencePort, fallen: Callable[[str], None]) -> None:
+        self._fence = fence
+        self._fallen = fallen
+
+    def check(self) -> None:
+        try:
+            self._fence.check()
+        except Fenced as fenced:
+            self._fallen(str(fenced))
+            raise
 
 
 def _session(terms: Terms, chat_id: int) -> ChildSpec:

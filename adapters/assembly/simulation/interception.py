@@ -83,7 +83,7 @@ class Interception:
         self._story = story
         self._line = line
         self._chat = chat
-        self._rooms = rooms
+        self.rooms = rooms
         self._dice = dice
         self._aimed: list[_Aimed] = []
 
@@ -134,7 +134,7 @@ class Interception:
         if "/positions/" in path:
             if self._faults.strikes("monitor_raises"):
                 return self._crash("monitor_raises", path, about=path.rpartition("-")[2])
-        elif path in self._rooms and self._faults.strikes("room_raises"):
+        elif path in self.rooms and self._faults.strikes("room_raises"):
             return self._crash("room_raises", path)
         return None
 

@@ -7,17 +7,18 @@ the deterministic dispatcher, and what would block takes virtual time instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any
 
+from actors.errors import Fenced
 from actors.health_checker import concerns_health
 from actors.messages import addresses
 from actors.messages.health import HostReading
-from actors.messages.storing import Append
+from actors.messages.storing import Append, Guard
 from actors.ports import ExchangePort
 from actors.position_monitor import RunIdentity
 from adapters.assembly.simulation.chat import ChatService, SimulatedChat
@@ -68,10 +69,13 @@ class Surroundings:
     chat: ChatService
     turn: Callable[[Callable[[], bool], float | None], None]  # let the whole world go on while something waits
     intercept: Callable[[Process, str, Any], InjectedFault | None]
+    fenced: Callable[[Process, str], None]  # it found out that it has lost the state
     heard: Callable[[Process, RuntimeEvent], None]
-    stepped: Callable[[Process], None]  # after every step of it
+    stepped: Callable[[Process, str], None]  # after every step of it: whose turn it was, "" for a timer
     committed: Callable[[Process, Append], None]
     settled: Callable[[str], None]
+    kept: Callable[[str, Any], None]  # a document has become durable
+    guarded: Callable[[Sequence[Guard]], None]  # guards have been used, apart from any append
     sending: Callable[[Process, str], None]  # before every request of it: (path)
     refuses: Callable[[], bool]  # whether the disk refuses the next commit
 
@@ -89,8 +93,9 @@ class Process:
         """
         self.number = number
         self.frozen = False
-        self.over = False
+        self.starting = True
         self.ending = False
+        self.over = False
         self._around = around
         self._chat: SimulatedChat | None = None
         clock = around.clock
@@ -105,7 +110,7 @@ class Process:
         self.lock.also_watch(lambda: not self.store.epoch_is_latest())
         self.epoch = self.store.epoch
         self.crank = _Crank(dice.getrandbits(60), clock, around.turn)
-        self.crank.hooks.append(lambda _step: around.stepped(self))
+        self.crank.hooks.append(lambda step: around.stepped(self, step.path))
         self.streams: dict[str, AccountStream] = around.line.open_streams()
         self.system = ActorSystem(
             dispatchers={"pool": self.crank, "thread": self.crank},
@@ -120,6 +125,15 @@ class Process:
         """Start the tree; the world goes on meanwhile."""
         identity = RunIdentity(installation=self.store.installation, epoch=self.epoch, forgotten=self.store.forgotten)
         self.system.start(*wire(self.system, identity, self._around.terms, self._ports()))
+        self.starting = False
+
+    def holds_lock(self) -> bool:
+        """Whether the lock at its path is the one held here."""
+        try:
+            self.lock.check()
+        except Fenced:
+            return False
+        return True
 
     def stop(self, deadline_seconds: float) -> StopReport:
         """End in order, as a signal has it end; the world goes on meanwhile."""
@@ -162,6 +176,8 @@ class Process:
             self.store,
             committed=partial(around.committed, self),
             settled=around.settled,
+            kept=around.kept,
+            guarded=around.guarded,
             refuses=around.refuses,
         )
         return Ports(
@@ -172,6 +188,7 @@ class Process:
             open_market_stream=lambda: SimulatedMarketStream(around.market, clock),
             open_chat=self._open_chat,
             fence=self.lock,
+            on_fenced=partial(around.fenced, self),
             read_host=_host,
         )
 

@@ -29,10 +29,11 @@ from adapters.assembly.simulation.prices import open_walks
 from adapters.assembly.simulation.process import Process, Surroundings
 from adapters.assembly.simulation.scenario import Scenario
 from adapters.assembly.simulation.state_disk import StateDisk
+from adapters.assembly.simulation.states import states_of
 from adapters.assembly.simulation.story import Story
 from adapters.assembly.simulation.streams import MarketLine
 from adapters.assembly.simulation.watched_store import DISK_WORDS
-from adapters.assembly.wiring import terms_of
+from adapters.assembly.wiring import ends_run, terms_of
 from adapters.host.run_lock import LockedByAnother
 from adapters.sqlite.store import SqliteStore
 from runtime import (
@@ -40,6 +41,7 @@ from runtime import (
     ActorRestarted,
     ActorSystem,
     DeadLettered,
+    HandlerLost,
     RuntimeEvent,
     SupervisorEscalated,
     VirtualClock,
@@ -50,6 +52,8 @@ PARKED_EXCUSE_SECONDS = 40.0
 START_EXCUSE_SECONDS = 25.0  # from a start to everything being as it should
 COMES_BACK_SECONDS = 2.0  # the service manager's pause after a daemon that gave up
 STOP_SECONDS = 20.0
+# What the words of an expected restart contain: a full disk, an actor's own wish, a handler that was made to hang.
+_MEANT = (DISK_WORDS, "planned:", "ran longer than")
 _FUNDING_AT = datetime(2025, 3, 4, 8, 0, tzinfo=UTC)
 
 
@@ -102,7 +106,8 @@ class World:
             stands=self.line.halts.stands,
         )
         self.watch = Watch(self.bybit.exchange.venue, self.clock, faults)
-        self.line.on_placed = self._on_placed
+        faults.states_of = partial(states_of, self.watch)
+        self.line.on_placed = self.watch.placing
         self.chat = ChatService(self.clock, self.agenda, faults, self.story, self.dice("chat"))
         self.disk = StateDisk(folder)
         self.handlers = Interception(
@@ -138,10 +143,13 @@ class World:
             chat=self.chat,
             turn=self._turn,
             intercept=self.handlers,
+            fenced=self._on_fenced,
             heard=self._on_event,
             stepped=self._after_step,
             committed=self._on_committed,
             settled=self.watch.settled,
+            kept=self.watch.kept,
+            guarded=self.watch.guarded,
             sending=self._on_sending,
             refuses=self._disk_refuses,
         )
@@ -200,6 +208,7 @@ class World:
         if self.process is not None:
             self.stale.append(self.process)
         self.process, self.epoch = process, process.epoch
+        self.watch.begins(process.system, process.store)
         process.start()
 
     def crash(self) -> None:
@@ -223,6 +232,9 @@ class World:
         """Have a process end in order, and the service manager start it again."""
         if process.over or process.ending:
             return
+        if process.starting:
+            self.agenda.at(self.clock.monotonic() + 1.0, partial(self.end, process, comes_back_after=comes_back_after))
+            return
         process.ending = True
         report = process.stop(STOP_SECONDS)
         self._forget(process)
@@ -233,6 +245,7 @@ class World:
 
     def _forget(self, process: Process) -> None:
         self.digests.append(process.crank.digest)
+        self.watch.ends(process.system)
         if process is self.process:
             self.process = None
             self._crash_in = None
@@ -288,13 +301,14 @@ class World:
         dues = [(due, each.number, each) for each in awake if (due := each.crank.next_due()) is not None]
         return bool(dues) and min(dues)[2].crank.step(until=bound)
 
-    def _found(self, invariant: str, about: str, text: str) -> None:
-        """Keep a violation until the step is over: raised here it would only crash an actor."""
+    def violated(self, invariant: str, about: str, text: str) -> None:
+        """Keep a violation until the step is over: raised here it would only crash an actor. The first one counts."""
         if self._violated is None:
             self._violated = Violated(invariant, about, text)
 
-    def _after_step(self, process: Process) -> None:
+    def _after_step(self, process: Process, path: str) -> None:
         self.steps += 1
+        self.watch.stepped(process.system, path)
         self._look()
         if self._crash_in is not None and process is self.process:
             self._crash_in -= 1
@@ -306,7 +320,7 @@ class World:
             raise self._violated
         events = self.bybit.exchange.venue.events
         if events:
-            self.watch.exchange_changed({str(event.row.get("symbol", "")) for event in events})
+            self.watch.exchange_changed(events)
             self.line.pass_on()
         self.watch.check()
 
@@ -331,54 +345,58 @@ class World:
     def _on_sending(self, process: Process, path: str) -> None:
         """I14: no request leaves a run whose state has been taken over."""
         if process.epoch != self.epoch:
-            self._found("I14", path, f"sent by run {process.number} of epoch {process.epoch}, now it is {self.epoch}")
+            self.violated("I14", path, f"sent by run {process.number} of epoch {process.epoch}, now it is {self.epoch}")
 
     def _on_committed(self, process: Process, append: Append) -> None:
         if process.epoch != self.epoch:
             text = f"committed by run {process.number} of epoch {process.epoch}, now it is {self.epoch}"
-            self._found("I14", append.stream, text)
+            self.violated("I14", append.stream, text)
         if self.story.wanted:
             for fact in append.facts:
                 self.story.journal(append.stream, fact)
             for effect in append.effects:
                 self.story.tell("promise", append.stream.removeprefix("trade/"), f"{effect.key}")
-        try:
-            self.watch.committed(append)
-        except Violated as found:
-            self._violated = self._violated or found
-
-    def _on_placed(self, account: str, client_order_id: str) -> None:
-        try:
-            self.watch.placing(account, client_order_id)
-        except Violated as found:
-            self._violated = self._violated or found
+        self.watch.committed(append)
 
     def _on_event(self, process: Process, event: RuntimeEvent) -> None:
+        self.watch.event(process.system, event)
         if isinstance(event, ActorRestarted):
             self.story.tell("restart", "", f"{event.path}: {event.error}")
             if not self._expected(process, event.error):
-                self._found("no_unexpected_crash", event.path, f"{event.error}\n{event.traceback}")
+                self.violated("no_unexpected_crash", event.path, f"{event.error}\n{event.traceback}")
         elif isinstance(event, ActorParked) and "/positions/" in event.path:
             # A guardian sees to a stop meanwhile; everything else of the trade waits for its monitor.
             trade_id, waits = event.path.rpartition("-")[2], event.retry_seconds + PARKED_EXCUSE_SECONDS
             self.faults.note("parked", self.clock.monotonic(), about=trade_id, excuses_seconds=waits)
+        elif isinstance(event, HandlerLost):
+            self.failures[f"lost {event.path.rpartition('/')[2] if '/client/' in event.path else event.path}"] += 1
+            if ends_run(event):
+                self._on_giving_up(process, event.path)
         elif isinstance(event, SupervisorEscalated):
             self.failures[f"escalated {event.path}"] += 1
-            if not event.path:
-                self._on_giving_up(process, event)
+            if ends_run(event):
+                if not self._expected(process, event.error):
+                    self.violated("no_escalation", event.child, event.error)
+                self._on_giving_up(process, event.error)
         elif isinstance(event, DeadLettered):
             self.failures[f"dead_letter {event.reason} {type(event.message).__name__}"] += 1
 
     def _expected(self, process: Process, error: str) -> bool:
         is_stale = process is not self.process  # such a one is told by its store that it has lost the state
-        return is_stale or is_injected(error) or DISK_WORDS in error or error.startswith("planned:")
+        return is_stale or is_injected(error) or any(each in error for each in _MEANT)
 
-    def _on_giving_up(self, process: Process, event: SupervisorEscalated) -> None:
-        """The root gives up: the process ends in order, and is started again."""
-        if not self._expected(process, event.error):
-            self._found("no_escalation", event.child, event.error)
-            return
+    def _on_fenced(self, process: Process, _text: str) -> None:
+        """A process that finds its lock gone ends, and is started again: then it holds the state, or somebody else."""
+        now = self.clock.monotonic()
+        if process is self.process and not process.ending:
+            late = STOP_SECONDS + COMES_BACK_SECONDS + START_EXCUSE_SECONDS
+            self.faults.note("fenced", now, excuses_seconds=late)
+        self.story.tell("world", "", f"run {process.number} finds that it is fenced")
+        self.agenda.at(now, partial(self.end, process, comes_back_after=COMES_BACK_SECONDS))
+
+    def _on_giving_up(self, process: Process, error: str) -> None:
+        """The process ends in order, and is started again."""
         now = self.clock.monotonic()
         self.faults.note("gave_up", now, excuses_seconds=STOP_SECONDS + COMES_BACK_SECONDS + START_EXCUSE_SECONDS)
-        self.story.tell("world", "", f"run {process.number} gives up over {event.child}")
+        self.story.tell("world", "", f"run {process.number} gives up: {error}")
         self.agenda.at(now, partial(self.end, process, comes_back_after=COMES_BACK_SECONDS))
