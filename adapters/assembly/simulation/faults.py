@@ -116,7 +116,7 @@ class Faults:
     ended: bool = False  # the world is coming to rest: nothing goes wrong any more
     last_at: float = 0.0  # monotonic seconds
     times: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of strewn faults; what is not given is drawn
-    met: Counter[str] = field(default_factory=Counter)  # "fault × state of the trade it fell upon", how often
+    met: Counter[str] = field(default_factory=Counter)  # "fault on state of the trade it fell upon", how often
     states_of: Callable[[str], Iterable[str]] = _no_states  # of what a fault is about: a trade, a symbol, "" for all
     excuses: dict[str, float] = field(default_factory=dict)  # by trade, symbol or "" for all: lateness until then
 
@@ -129,7 +129,7 @@ class Faults:
         """Record that a fault happens until `at`; protection of what it is about may be late for so long after."""
         self.happened[name] += 1
         for state in self.states_of(about):
-            self.met[f"{name} × {state}"] += 1
+            self.met[f"{name} on {state}"] += 1
         self.last_at = max(self.last_at, at)
         if excuses_seconds:
             self.excuses[about] = max(self.excuses.get(about, 0.0), at + excuses_seconds)
