@@ -121,12 +121,17 @@ def _classed(doing: str) -> Iterator[None]:
 
 
 def _refuse_if_gone(path: Path) -> None:
+    if read_mark(path) is not None and (not path.exists() or path.stat().st_size == 0):
+        raise _gone(path)
+
+
+def _gone(path: Path) -> StateDamaged:
     mark = read_mark(path)
-    if mark is not None and (not path.exists() or path.stat().st_size == 0):
-        raise StateDamaged(
-            f"{path} is gone, but {mark.commits} commits were acknowledged in it. Put a backup in its place, or, to "
-            "begin anew, move the whole state folder away"
-        )
+    commits = 0 if mark is None else mark.commits
+    return StateDamaged(
+        f"{path} is gone, but {commits} commits were acknowledged in it. Put a backup in its place, or, to begin "
+        "anew, move the whole state folder away"
+    )
 
 
 def _check_as_found(path: Path, migrations: Sequence[Migration]) -> None:
@@ -138,6 +143,8 @@ def _check_as_found(path: Path, migrations: Sequence[Migration]) -> None:
         connection.execute("PRAGMA cell_size_check = ON")
         check_schema(connection, migrations)
         check_structure(connection)
+        if version_of(connection) == 0 and read_mark(path) is not None:
+            raise _gone(path)  # nothing of it ever left the log, and the log is gone
         if version_of(connection) == len(migrations):
             check_rows(connection)
             check_mark(connection, path)
