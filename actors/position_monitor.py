@@ -165,7 +165,11 @@ class PositionMonitor(Actor):
         trade = self._known
         since = trade.opened_at if wants_reading(trade) or trade.last_fill_at is None else trade.last_fill_at
         self._reading_wanted_at = self.context.now()
-        wanted = SnapshotWanted(path=self.context.path, executions_since=since - timedelta(seconds=5))
+        wanted = SnapshotWanted(
+            path=self.context.path,
+            executions_since=since - timedelta(seconds=5),
+            wanted_at=self._reading_wanted_at,
+        )
         self.context.tell(addresses.reconciler(self._account), wanted)
         self.context.start_timer("again/snapshot", 15.0, AskAgain(about="snapshot"))
 
@@ -230,8 +234,9 @@ class PositionMonitor(Actor):
             self._take(execution)
 
     def _is_this_lifes(self, message: TradeSnapshot) -> bool:
-        """Tell whether the reading began after this life asked: one that is older may not reach back far enough."""
-        return self._reading_wanted_at is not None and message.started_at >= self._reading_wanted_at
+        """Tell whether it answers this life: another that began earlier may not reach back far enough."""
+        wanted = self._reading_wanted_at
+        return wanted is not None and (message.started_at >= wanted or message.answers == wanted)
 
     def _ask_for_order(self, client_order_id: str) -> None:
         if client_order_id in self._asked:
@@ -310,6 +315,8 @@ class PositionMonitor(Actor):
         self._trade = decision.trade
         if decision.facts or settles or decision.settles:
             self._commit(before, replace(decision, settles=(*decision.settles, *settles)))
+        elif fact is not None:
+            return  # nothing new: whatever follows from the trade has followed already
         if decision.wake_after_seconds is not None:
             self.context.start_timer("wake", decision.wake_after_seconds + 0.01, Wake())
         self._read_doubtful()

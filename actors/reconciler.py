@@ -3,18 +3,24 @@
 Enters: requests for a reading, the stream's ups and downs, triggers with their distance. Stays out: what a difference
 means (the monitors and the book decide that). There is never more than one reading under way; one that began after a
 request serves everybody who asked meanwhile. A reading that failed says nothing: it is repeated, never taken for empty.
+
+The first reading of a run is everybody's: it begins when the stream is up (so that nothing falls between the two), or
+after a short patience, while the monitors load their journals; who asks while it is under way is served by it, because
+none of them has done anything yet in this run that it could have missed. Its executions are read last, from where the
+askers need them.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from actors.messages import addresses
 from actors.messages.accounts import (
     AccountSnapshot,
+    ExecutionsQuestion,
     SnapshotQuestion,
     SnapshotWanted,
     StrayOrder,
@@ -22,7 +28,7 @@ from actors.messages.accounts import (
     TriggerNear,
 )
 from actors.messages.market import PriceQuestion
-from actors.messages.orders import StreamDown, StreamFaulted, StreamUp
+from actors.messages.orders import ExecutionReported, StreamDown, StreamFaulted, StreamUp
 from actors.messages.reports import Misaddressed, ReconcileFailed, ReconcileRecovered
 from actors.rules.reconcile_pace import PaceTerms, seconds_to_next_reading
 from actors.rules.snapshot_parts import TradePart, parts_of
@@ -34,6 +40,7 @@ class ReconcilerTerms:
     """How an account is read."""
 
     deadline_seconds: float = 20.0  # for one whole reading
+    stream_patience_seconds: float = 1.0  # for the stream to come up, before the first reading begins without it
     overlap_seconds: float = 60.0  # executions may be listed late: each reading begins this long before the last one
     first_lookback_seconds: float = 3600.0  # of the first reading; a monitor that needs more says so
     told_after_failures: int = 3
@@ -45,6 +52,17 @@ class ReconcilerTerms:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Beat:
     """Time for the next reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What somebody needs of a reading."""
+
+    since: datetime | None = None  # executions from here on
+    wanted_at: datetime | None = None  # when it was asked for last, by the asker's clock
+
+    def joined(self, later: _Wish) -> _Wish:
+        return _Wish(since=_earlier(self.since, later.since), wanted_at=later.wanted_at)
 
 
 class Reconciler(Actor):
@@ -64,8 +82,11 @@ class Reconciler(Actor):
         self._stream_up = False
         self._triggers: dict[str, TriggerNear] = {}  # by trade
         self._prices: dict[str, Decimal] = {}  # by symbol, only while they are known
-        self._waiting: dict[str, datetime | None] = {}  # who waits for the next reading, and from when it must read
-        self._serving: dict[str, datetime | None] | None = None  # who gets the one under way; None: none is
+        self._waiting: dict[str, _Wish] = {}  # who waits for the next reading
+        self._serving: dict[str, _Wish] | None = None  # who gets the one under way; None: none is
+        self._begun = False  # a reading has; until then the stream is waited for
+        self._half: AccountSnapshot | None = None  # the first reading, while its executions are being read
+        self._reach: datetime | None = None  # from where those are
         self._read_until: datetime | None = None  # executions up to here have been read
         self._failures = 0
         self._failing_since: datetime | None = None
@@ -73,13 +94,22 @@ class Reconciler(Actor):
         self._handed_on: OrderedDict[str, None] = OrderedDict()
 
     def on_start(self) -> None:
-        self._read()
+        self.context.start_timer("beat", self._terms.stream_patience_seconds, _Beat())
 
     # --- reasons to read ------------------------------------------------------------------------------------------
     @handles(SnapshotWanted)
     def _on_wanted(self, message: SnapshotWanted) -> None:
-        self._waiting[message.path] = _earlier(self._waiting.get(message.path), message.executions_since)
-        self._read_soon()
+        wish = _Wish(since=message.executions_since, wanted_at=message.wanted_at)
+        if self._serving is not None and self._may_be_joined():
+            self._serving[message.path] = self._serving.get(message.path, wish).joined(wish)
+            return
+        self._waiting[message.path] = self._waiting.get(message.path, wish).joined(wish)
+        if self._begun:
+            self._read_soon()
+
+    def _may_be_joined(self) -> bool:
+        """Tell whether nobody can have done anything since the reading began that it does not show."""
+        return self._read_until is None and self.context.incarnation == 1
 
     @handles(StreamUp)
     def _on_stream_up(self, _message: StreamUp) -> None:
@@ -109,7 +139,7 @@ class Reconciler(Actor):
 
     def _want_reading(self) -> None:
         """Have a reading that begins after now, though nobody waits for a part of it."""
-        self._waiting.setdefault(addresses.position_book(self._account), None)
+        self._waiting.setdefault(addresses.position_book(self._account), _Wish())
         self._read_soon()
 
     def _read_soon(self) -> None:
@@ -122,31 +152,55 @@ class Reconciler(Actor):
         if self._serving is not None:
             return
         self.context.cancel_timer("beat")
+        self._begun = True
         self._serving, self._waiting = self._waiting, {}
-        since = self._executions_since(self._serving)
-        question = SnapshotQuestion(executions_since=since)
-        client = addresses.client(self._account)
-        self.context.ask(client, question, timeout_seconds=self._terms.deadline_seconds, tag="snapshot")
+        since = None if self._may_be_joined() else self._executions_since(self._serving)
+        self._ask_client(SnapshotQuestion(executions_since=since), "snapshot")
         if not self._stream_up:
             for symbol in sorted({trigger.symbol for trigger in self._triggers.values()}):
                 self.context.ask(addresses.PRICES, PriceQuestion(symbol=symbol), timeout_seconds=2.0, tag=symbol)
 
-    def _executions_since(self, askers: dict[str, datetime | None]) -> datetime:
+    def _ask_client(self, question: SnapshotQuestion | ExecutionsQuestion, tag: str) -> None:
+        client = addresses.client(self._account)
+        self.context.ask(client, question, timeout_seconds=self._terms.deadline_seconds, tag=tag)
+
+    def _executions_since(self, askers: dict[str, _Wish]) -> datetime:
         known = self._read_until
         lookback = self._terms.first_lookback_seconds if known is None else self._terms.overlap_seconds
         usual = (known or self.context.now()) - timedelta(seconds=lookback)
-        return min(usual, *(since for since in askers.values() if since is not None), usual)
+        return min(usual, *(wish.since for wish in askers.values() if wish.since is not None), usual)
 
     @handles(Answered)
     def _on_answer(self, message: Answered) -> None:
         if message.tag == "snapshot":
-            self._on_snapshot(message.value)
+            if self._may_be_joined():
+                self._half = message.value
+                self._read_executions()
+            else:
+                self._on_snapshot(message.value)
+        elif message.tag == "executions":
+            self._on_executions(message.value)
         else:
             self._prices[str(message.tag)] = message.value.last_price
 
+    def _read_executions(self) -> None:
+        self._reach = self._executions_since(self._serving or {})
+        self._ask_client(ExecutionsQuestion(since=self._reach), "executions")
+
+    def _on_executions(self, executions: tuple[ExecutionReported, ...]) -> None:
+        if self._half is None or self._reach is None:
+            return
+        needed = min((wish.since for wish in (self._serving or {}).values() if wish.since), default=self._reach)
+        if needed < self._reach:  # somebody has asked meanwhile whose last fill is older
+            self._read_executions()
+            return
+        half, self._half = self._half, None
+        self._on_snapshot(replace(half, executions=executions))
+
     @handles(NotAnswered)
     def _on_no_answer(self, message: NotAnswered) -> None:
-        if message.tag == "snapshot":
+        if message.tag in {"snapshot", "executions"}:
+            self._half = None
             self._on_failure(message)
         else:
             self._prices.pop(str(message.tag), None)
@@ -166,8 +220,8 @@ class Reconciler(Actor):
             self._arm_beat()
 
     def _on_failure(self, message: NotAnswered) -> None:
-        for path, since in (self._serving or {}).items():
-            self._waiting[path] = _earlier(self._waiting.get(path), since)
+        for path, wish in (self._serving or {}).items():
+            self._waiting[path] = wish.joined(self._waiting.get(path, wish))
         self._serving = None
         self._failures += 1
         self._failing_since = self._failing_since or self.context.now()
@@ -197,7 +251,7 @@ class Reconciler(Actor):
         self.context.start_timer("beat", pause, _Beat(), new_trace=True)
 
     # --- handing it round -----------------------------------------------------------------------------------------
-    def _hand_round(self, snapshot: AccountSnapshot, askers: dict[str, datetime | None]) -> None:
+    def _hand_round(self, snapshot: AccountSnapshot, askers: dict[str, _Wish]) -> None:
         parts = parts_of(snapshot, self._installation)
         book = addresses.position_book(self._account)
         unserved = dict.fromkeys(path for path in askers if path != book)
@@ -206,14 +260,15 @@ class Reconciler(Actor):
             monitor = addresses.monitor(self._account, part.symbol, part.trade_id)
             unserved.pop(monitor, None)
             if self.context.exists(monitor):
-                self._tell_trade(monitor, snapshot.started_at, part)
+                self._tell_trade(monitor, snapshot.started_at, part, askers.get(monitor))
             else:
                 self._tell_positions(part)
         for trigger in self._triggers.values():  # who believes in an order has to hear that it is not listed
             if (trigger.symbol, trigger.trade_id) not in listed:
                 unserved[addresses.monitor(self._account, trigger.symbol, trigger.trade_id)] = None
         for path in filter(self.context.exists, unserved):  # nothing of theirs is open: that is news as well
-            self.context.tell(path, TradeSnapshot(started_at=snapshot.started_at, orders=(), executions=()))
+            nothing = TradePart(symbol="", trade_id="")
+            self._tell_trade(path, snapshot.started_at, nothing, askers.get(path))
         self.context.tell(book, parts.book)
         self.context.log.debug(
             "account_read",
@@ -224,13 +279,16 @@ class Reconciler(Actor):
             asked_by=len(askers),
         )
 
-    def _tell_trade(self, monitor: str, started_at: datetime, part: TradePart) -> None:
+    def _tell_trade(self, monitor: str, started_at: datetime, part: TradePart, wish: _Wish | None) -> None:
         for execution in part.executions:
             self._remember(execution.execution_id)
-        self.context.tell(
-            monitor,
-            TradeSnapshot(started_at=started_at, orders=tuple(part.orders), executions=tuple(part.executions)),
+        snapshot = TradeSnapshot(
+            started_at=started_at,
+            orders=tuple(part.orders),
+            executions=tuple(part.executions),
+            answers=None if wish is None else wish.wanted_at,
         )
+        self.context.tell(monitor, snapshot)
 
     def _tell_positions(self, part: TradePart) -> None:
         positions = addresses.positions(self._account)

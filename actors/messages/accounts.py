@@ -37,9 +37,19 @@ class OrderQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotQuestion:
-    """Answered with AccountSnapshot: all open orders and positions, and the executions since the instant."""
+    """Answered with AccountSnapshot: all open orders and positions, and the executions since the instant.
 
-    executions_since: datetime
+    None: without executions; they are asked for once it is known how far back they must reach.
+    """
+
+    executions_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionsQuestion:
+    """Answered with all executions since the instant, oldest first."""
+
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,7 @@ class SnapshotWanted:
 
     path: str
     executions_since: datetime | None = None  # older than the reconciler's own watermark: read from there
+    wanted_at: datetime | None = None  # by the asker's clock: comes back in the part, as what it answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +111,7 @@ class TradeSnapshot:
     started_at: datetime
     orders: tuple[ObservedOrder, ...]
     executions: tuple[ExecutionReported, ...]
+    answers: datetime | None = None  # the newest request that this reading serves; None: the trade had not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ _Copy = tuple[Callable[[Any], Any], Callable[[Any, Any], None]]
 
 def replace(value: Value, /, **changes: Any) -> Value:
     """Give a copy with these fields changed. TypeError for a name that is no field."""
-    kind: type[Any] = type(value)
+    kind: Any = type(value)
     copies, setters = _slots(kind)
-    copy = object.__new__(kind)
+    copy: Value = object.__new__(kind)
     for get, put in copies:
         put(copy, get(value))
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from actors.messages.accounts import AccountSnapshot, EnsureLeverage, SnapshotQuestion
+from actors.messages.accounts import AccountSnapshot, EnsureLeverage, ExecutionsQuestion, SnapshotQuestion
 from actors.messages.lanes import AnswerKind, ExecutionsReading, LaneAnswer, OpenOrdersReading, PositionsReading
 
 # A leverage whose answer was lost is set again: it is absolute.
@@ -52,8 +52,11 @@ def begin(question: Any) -> Reading:
     A snapshot reads the executions last: an order that vanished from the open ones has its fills among them.
     """
     if isinstance(question, SnapshotQuestion):
-        executions = ExecutionsReading(since=question.executions_since)
-        return Reading(question=question, calls=(OpenOrdersReading(), PositionsReading(), executions))
+        state = (OpenOrdersReading(), PositionsReading())
+        since = question.executions_since
+        return Reading(question=question, calls=state if since is None else (*state, ExecutionsReading(since=since)))
+    if isinstance(question, ExecutionsQuestion):
+        return Reading(question=question, calls=(ExecutionsReading(since=question.since),))
     return Reading(question=question, calls=(question,))
 
 
@@ -96,13 +99,13 @@ def _whole(reading: Reading, account: str, now: datetime) -> Any:
     """Put the values of all calls together."""
     values: Sequence[Any] = reading.values
     if isinstance(reading.question, SnapshotQuestion):
-        orders, positions, executions = values
+        orders, positions, *executions = values
         return AccountSnapshot(
             account=account,
             started_at=reading.started_at or now,
             finished_at=now,
             orders=orders,
             positions=positions,
-            executions=executions,
+            executions=executions[0] if executions else (),
         )
     return True if isinstance(reading.question, EnsureLeverage) else values[0]

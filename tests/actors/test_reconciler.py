@@ -11,7 +11,7 @@ import pytest
 from actors.errors import Unreachable
 from actors.messages import addresses
 from actors.messages.accounts import PositionsRead, SnapshotWanted, StrayOrder, TradeSnapshot, TriggerNear
-from actors.messages.lanes import OpenOrdersReading
+from actors.messages.lanes import ExecutionsReading, OpenOrdersReading
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.orders import ExecutionKind, ExecutionReported, StreamDown, StreamFaulted, StreamUp
 from actors.messages.reports import Misaddressed, ReconcileFailed, ReconcileRecovered
@@ -50,15 +50,21 @@ def prices() -> dict[str, Decimal]:
 
 
 @pytest.fixture
-def world(make_world: Callable[..., AccountWorld], trade: Requests, prices: dict[str, Decimal]) -> AccountWorld:
+def starting(make_world: Callable[..., AccountWorld], trade: Requests, prices: dict[str, Decimal]) -> AccountWorld:
+    """The account's first moment: the stream is not up yet, nothing has been read."""
     world = make_world(start=False)
     market = SupervisorSpec("market", children=(ChildSpec("prices", lambda: Prices(prices)),))
     world.system.start(market)
     reconciler = ChildSpec("reconciler", lambda: Reconciler(account="main", installation="7QK2"))
     world.start(*world.neighbours(trade), reconciler)
-    world.system.tell(RECONCILER, UP)
-    world.pass_time(1)
     return world
+
+
+@pytest.fixture
+def world(starting: AccountWorld) -> AccountWorld:
+    starting.system.tell(RECONCILER, UP)
+    starting.pass_time(1)
+    return starting
 
 
 def readings(world: AccountWorld) -> int:
@@ -95,26 +101,39 @@ def near(symbol: str = "BTCUSDT", stop: str | None = "90", target: str | None = 
 
 
 # --- when it reads ---------------------------------------------------------------------------------------------
-def test_account_is_read_at_the_start_and_after_each_connection(world: AccountWorld) -> None:
-    assert readings(world) == 2
+def test_account_is_read_when_the_stream_is_up_and_after_each_further_connection(world: AccountWorld) -> None:
+    assert readings(world) == 1
     world.system.tell(RECONCILER, StreamUp(account="main", connection=2))
     world.pass_time(1)
-    assert readings(world) == 3
+    assert readings(world) == 2
+
+
+def test_stream_that_does_not_come_up_is_waited_for_a_little_only(starting: AccountWorld) -> None:
+    starting.pass_time(0.9)
+    assert readings(starting) == 0
+    starting.pass_time(0.2)
+    assert readings(starting) == 1
+
+
+def test_stream_that_fails_at_the_start_is_not_waited_for(starting: AccountWorld) -> None:
+    starting.system.tell(RECONCILER, DOWN)
+    starting.pass_time(0.1)
+    assert readings(starting) == 1
 
 
 def test_slow_beat_while_the_stream_is_up(world: AccountWorld) -> None:
     world.pass_time(58)
-    assert readings(world) == 2
+    assert readings(world) == 1
     world.pass_time(2)
-    assert readings(world) == 3
+    assert readings(world) == 2
     world.pass_time(600)
-    assert readings(world) == 13
+    assert readings(world) == 12
 
 
 def test_message_that_was_skipped_is_made_up_for_by_a_reading(world: AccountWorld) -> None:
     world.system.tell(RECONCILER, StreamFaulted(account="main", reason="no topic", excerpt="{"))
     world.pass_time(1)
-    assert readings(world) == 3
+    assert readings(world) == 2
 
 
 @pytest.mark.parametrize(
@@ -187,10 +206,58 @@ def test_requests_made_during_a_reading_share_the_next_one(world: AccountWorld) 
     for _ in range(10):
         world.system.tell(RECONCILER, SnapshotWanted(path=MONITOR))
     world.pass_time(10)
-    assert readings(world) == 4
+    assert readings(world) == 3
     snapshots = [m for m in world.inbox(MONITOR) if isinstance(m, TradeSnapshot)]
     assert len(snapshots) == 2
     assert snapshots[0].started_at < asked_at <= snapshots[1].started_at
+
+
+def test_first_reading_serves_whoever_asks_while_it_is_under_way(starting: AccountWorld) -> None:
+    starting.hang(OpenOrdersReading, 2.0)
+    starting.system.tell(RECONCILER, UP)
+    starting.pass_time(0.5)
+    asked_at = starting.clock.now()
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, wanted_at=asked_at))
+    starting.pass_time(10)
+    (snapshot,) = starting.inbox(MONITOR)
+    assert snapshot.started_at < asked_at
+    assert snapshot.answers == asked_at
+    assert readings(starting) == 1
+
+
+def test_later_reading_answers_only_requests_from_before_it_began(world: AccountWorld) -> None:
+    world.hang(OpenOrdersReading, 2.0)
+    world.system.tell(RECONCILER, StreamUp(account="main", connection=2))
+    world.pass_time(0.5)
+    asked_at = world.clock.now()
+    world.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, wanted_at=asked_at))
+    world.pass_time(10)
+    (snapshot,) = world.inbox(MONITOR)
+    assert snapshot.started_at >= asked_at
+    assert snapshot.answers == asked_at
+
+
+def test_first_reading_reaches_as_far_back_as_those_need_who_asked_meanwhile(starting: AccountWorld) -> None:
+    days, week = (starting.clock.now() - timedelta(days=number) for number in (3, 7))
+    starting.hang(OpenOrdersReading, 1.0)
+    starting.hang(ExecutionsReading, 1.0)
+    starting.system.tell(RECONCILER, UP)
+    starting.pass_time(0.5)
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, executions_since=days))
+    starting.pass_time(1.0)
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, executions_since=week))
+    starting.pass_time(10)
+    assert starting.exchange.called("executions") == [days.isoformat(), week.isoformat()]
+    assert len(starting.inbox(MONITOR)) == 1
+
+
+def test_first_reading_whose_executions_fail_is_repeated_whole(starting: AccountWorld) -> None:
+    starting.exchange.script("executions", *[Unreachable("no route")] * 3)
+    starting.system.tell(RECONCILER, UP)
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR))
+    starting.pass_time(30)
+    assert len(starting.inbox(MONITOR)) == 1
+    assert len(starting.exchange.called("open_orders")) == 2
 
 
 def test_asker_gets_its_part_even_when_nothing_of_it_is_open(world: AccountWorld) -> None:
