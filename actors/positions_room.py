@@ -6,7 +6,7 @@ the register calls live has a monitor: that is seen to at the start, when the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeAlias
 
@@ -51,8 +51,9 @@ class PositionsRoom(Actor):
 
     def _take_up(self) -> None:
         self._ask_register()
-        question = UnsettledQuestion(destination=self.context.path)
-        self.context.ask(addresses.STORE, question, timeout_seconds=10, tag="unsettled")
+        for tag, destination in (("unsettled", self.context.path), ("cancels", addresses.client(self._account))):
+            question = UnsettledQuestion(destination=destination)
+            self.context.ask(addresses.STORE, question, timeout_seconds=10, tag=tag)
 
     def _ask_register(self) -> None:
         question = RegisterQuestion(kind="trade", account=self._account)
@@ -67,6 +68,8 @@ class PositionsRoom(Actor):
         elif message.tag == "unsettled":
             for unsettled in message.value:
                 self._on_perform(Perform(effect=unsettled.effect, repeat=True))
+        elif message.tag == "cancels":
+            self._resume_cancels(unsettled.effect for unsettled in message.value)
         else:
             self._on_looked_for(str(message.tag), message.value)
 
@@ -76,7 +79,7 @@ class PositionsRoom(Actor):
 
     @handles(AskAgain)
     def _on_ask_again(self, message: AskAgain) -> None:
-        if message.about in {"register", "unsettled"}:
+        if message.about in {"register", "unsettled", "cancels"}:
             self._take_up()
         else:
             self._look_for(message.about)
@@ -162,6 +165,13 @@ class PositionsRoom(Actor):
         client = addresses.client(self._account)
         effect = PromisedEffect(key=key, destination=client, owner=self.context.path, request=request)
         self.context.tell(addresses.STORE, Append(stream=stream, expected_sequence=0, facts=(), effects=(effect,)))
+
+    def _resume_cancels(self, promised: Iterable[PromisedEffect]) -> None:
+        """Take up cancels whose outcome went with an earlier life; the client looks before it sends one again."""
+        for effect in promised:
+            if effect.owner == self.context.path and isinstance(effect.request, CancelOrder):
+                self._cancelling[effect.key] = effect.request.client_order_id
+                self.context.tell(effect.destination, Perform(effect=effect, repeat=True))
 
     @handles(EffectSettled)
     def _on_settled(self, message: EffectSettled) -> None:

@@ -155,6 +155,15 @@ def test_entries_of_an_unknown_trade_are_cancelled_exits_left_and_it_is_told_onc
     assert restarts(world) == []
 
 
+def test_a_stray_cancel_whose_outcome_a_crash_took_is_settled_by_the_next_life(world: TradeWorld) -> None:
+    stray(world, "E1")
+    world.until(lambda: world.exchange.called("cancel"))
+    assert world.unsettled(addresses.client("main")), "it has reached the exchange, and nobody has heard of it"
+    world.reboot()
+    world.pass_time(10)
+    assert world.unsettled(addresses.client("main")) == []
+
+
 def test_a_stray_entry_whose_cancel_was_refused_is_cancelled_at_a_later_reading(world: TradeWorld) -> None:
     world.exchange.script("cancel", Rejected("the engine is busy", code=10016))
     entry = stray(world, "E1")
