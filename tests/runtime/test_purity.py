@@ -17,6 +17,20 @@ MAY_DRAW = {
     "dispatch/deterministic.py",
 }  # the last three name the type alone
 FORBIDDEN = {"time": MAY_READ_TIME, "random": MAY_DRAW, "uuid": set(), "secrets": set(), "asyncio": set()}
+# Threads live in the dispatchers and behind the clock's timers. What is called from several threads (mailboxes,
+# futures, the way in from outside) holds a lock or waits for an event, and starts nothing.
+MAY_START_THREADS = {"dispatch/pooled.py", "dispatch/threaded.py", "timers.py"}
+MAY_LOCK = {
+    "mailbox.py",
+    "asks.py",  # futures, and who asks whom
+    "bulletin.py",
+    "dead_letters.py",
+    "registry.py",
+    "system.py",
+    "plans.py",
+    "testing.py",
+}
+LOCKS = {"Lock", "RLock", "Condition", "Event", "Semaphore", "local"}
 WORLD = {"pybit", "telegram", "aiohttp", "requests", "sqlite3", "socket", "os", "actors", "adapters"}
 
 
@@ -54,3 +68,28 @@ def test_a_module_reads_the_wall_clock_only_at_home(path: Path) -> None:
 def test_a_module_says_what_room_it_is(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert docstring.split("\n")[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(RUNTIME)))
+def test_a_module_starts_threads_or_locks_only_at_home(path: Path) -> None:
+    name = str(path.relative_to(RUNTIME))
+    tree = ast.parse(path.read_text())
+    assert imports(tree) & {"concurrent", "multiprocessing", "_thread", "queue"} <= (
+        {"queue"} if "dispatch/" in name else set()
+    )
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "threading"
+    }
+    if name in MAY_START_THREADS:
+        return
+    assert used <= LOCKS
+    assert "threading" not in imports(tree) or name in MAY_LOCK
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(RUNTIME)))
+def test_a_module_takes_clocks_dice_and_threads_by_their_whole_name(path: Path) -> None:
+    """`from time import time` would slip past the rules above."""
+    taken = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert taken & {"time", "threading", "uuid", "secrets"} == set()
