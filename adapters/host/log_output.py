@@ -1,7 +1,7 @@
 """Log output: every event as a JSON line in a file rotated daily, and readably on the console.
 
 Enters: structlog's events and the standard library's records. Stays out: which events there are. Both outputs pass
-the redactor last, so that a secret in a library's own words is hidden too.
+the redactor last, so that a secret in a library's own words is hidden too. A thread of its own writes (log_writer).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -17,6 +18,7 @@ from typing import IO, Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from adapters.host.log_writer import LogWriter
 from adapters.host.redaction import Redactor
 
 KEPT_DAYS = 30
@@ -58,22 +60,23 @@ def configure_logging(
         _formatter(structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at", pad_event_to=22))
     )
     root = logging.getLogger()
-    for handler in (to_file, to_console):
-        root.addHandler(handler)
-        _OURS.append(handler)
-    root.setLevel(min(to_file.level, to_console.level))
+    writer = LogWriter((to_file, to_console))
+    root.addHandler(writer)
+    _OURS.extend((to_console, to_file, writer))
+    root.setLevel(writer.level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)  # httpx logs whole addresses at INFO, the bot's token in them
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             *_shared(),
             structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            structlog.processors.StackInfoRenderer(),  # here and now: the thread that writes has another stack
+            structlog.processors.format_exc_info,
+            writer.take,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_names: root,  # finding a name for each would cost more than the event
         cache_logger_on_first_use=False,  # a logger made before would go on writing to a closed file
     )
     return Path(to_file.baseFilename)
@@ -82,6 +85,12 @@ def configure_logging(
 def hide_in_logs(secrets: Iterable[str]) -> None:
     """Make further secrets known to the running outputs."""
     _redactor.add(secrets)
+
+
+def flush_logs() -> None:
+    """Write all that was logged before this call."""
+    for handler in reversed(_OURS):
+        handler.flush()
 
 
 def close_logging() -> None:
@@ -118,8 +127,16 @@ def _shared() -> list[Processor]:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _stamp,
     ]
+
+
+def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the instant of the event: a library's record brings its own along and is read here later."""
+    record = event.get("_record")
+    at = datetime.now(UTC) if record is None else datetime.fromtimestamp(record.created, UTC)
+    event["at"] = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return event
 
 
 def _formatter(renderer: Processor) -> structlog.stdlib.ProcessorFormatter:
@@ -127,8 +144,7 @@ def _formatter(renderer: Processor) -> structlog.stdlib.ProcessorFormatter:
         foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
+            structlog.processors.format_exc_info,  # of a library's record
             _redacted,
             renderer,
         ],

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import structlog
 
-from adapters.host.log_output import close_logging, configure_logging, hide_in_logs
+from adapters.host.log_output import close_logging, configure_logging, flush_logs, hide_in_logs
 from adapters.host.redaction import HIDDEN, Redactor
 
 TOKEN = "123456789:AAH-abcdefghijklmnopqrstuvwxyz_012345"
@@ -28,8 +29,16 @@ class Logs:
         self.console = io.StringIO()
         self.file = folder / "standfast.jsonl"
 
+    def written(self) -> str:
+        flush_logs()
+        return self.file.read_text()
+
+    def shown(self) -> str:
+        flush_logs()
+        return self.console.getvalue()
+
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [json.loads(line) for line in self.written().splitlines()]
 
 
 @pytest.fixture
@@ -55,8 +64,8 @@ def test_an_event_is_a_json_line_with_its_fields_and_a_readable_line(start: Call
         "chat_id": 7,
         "price": "64000.10",
     }
-    assert "tg_sent" in logs.console.getvalue()
-    assert "chat_id=7" in logs.console.getvalue()
+    assert "tg_sent" in logs.shown()
+    assert "chat_id=7" in logs.shown()
 
 
 def test_file_and_console_have_levels_of_their_own(start: Callable[..., Logs]) -> None:
@@ -64,8 +73,8 @@ def test_file_and_console_have_levels_of_their_own(start: Callable[..., Logs]) -
     for level in ("debug", "info", "error"):
         getattr(structlog.get_logger(), level)(f"said_{level}")
     assert [line["event"] for line in logs.lines()] == ["said_info", "said_error"]
-    assert "said_info" not in logs.console.getvalue()
-    assert "said_error" in logs.console.getvalue()
+    assert "said_info" not in logs.shown()
+    assert "said_error" in logs.shown()
 
 
 def test_the_libraries_speak_through_the_same_outputs(start: Callable[..., Logs]) -> None:
@@ -102,7 +111,7 @@ def test_no_secret_is_written_whoever_says_it(start: Callable[..., Logs]) -> Non
         log.exception("failed")
     hide_in_logs(["learned-later-0001"])
     log.info("later", text="learned-later-0001")
-    for written in (logs.file.read_text(), logs.console.getvalue()):
+    for written in (logs.written(), logs.shown()):
         for secret in (
             SECRET,
             TOKEN,
@@ -149,7 +158,8 @@ def test_values_keep_their_json_kind() -> None:
 def test_the_file_is_its_owners_only_and_a_new_one_begins_each_day(start: Callable[..., Logs]) -> None:
     logs = start()
     structlog.get_logger().info("before_midnight")
-    (to_file,) = [each for each in logging.getLogger().handlers if hasattr(each, "rolloverAt")]
+    flush_logs()
+    (to_file,) = [each() for each in logging._handlerList if hasattr(each(), "rolloverAt")]
     to_file.rolloverAt = 0
     structlog.get_logger().info("after_midnight")
     assert [line["event"] for line in logs.lines()] == ["after_midnight"]
@@ -168,7 +178,7 @@ def test_closing_leaves_logging_as_it_was_and_may_be_done_twice(start: Callable[
     close_logging()
     assert logging.getLogger().handlers == before
     logging.getLogger("somebody").error("into the void")
-    assert logs.file.read_text() == ""
+    assert logs.written() == ""
 
 
 def test_a_logger_made_before_speaks_through_the_outputs_made_later(start: Callable[..., Logs]) -> None:
@@ -178,3 +188,35 @@ def test_a_logger_made_before_speaks_through_the_outputs_made_later(start: Calla
     start()
     early.info("still_heard")
     assert len(logs.lines()) == 2
+
+
+def test_a_line_is_written_soon_by_itself_and_whoever_logs_it_does_not_wait(
+    start: Callable[..., Logs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendering, go_on = threading.Event(), threading.Event()
+
+    def hung(_redactor: Redactor, name: str, value: Any) -> Any:
+        rendering.set()
+        go_on.wait(5)
+        return value if name != "price" else "64000"
+
+    logs = start()
+    monkeypatch.setattr(Redactor, "field", hung)
+    structlog.get_logger().info("order_filled", price=Decimal(64000))
+    assert rendering.wait(5)  # and this thread is here
+    structlog.get_logger().info("sltp_placed")
+    assert logs.file.read_text() == ""
+    go_on.set()
+    assert [line["event"] for line in logs.lines()] == ["order_filled", "sltp_placed"]
+
+
+def test_a_librarys_line_keeps_the_words_and_the_instant_of_its_record(start: Callable[..., Logs]) -> None:
+    logs = start()
+    about = ["first"]
+    before = datetime.now(UTC)
+    logging.getLogger("library").warning("odd %s", about)
+    after = datetime.now(UTC)
+    about.append("later")
+    (line,) = logs.lines()
+    assert line["event"] == "odd ['first']"
+    assert before <= datetime.fromisoformat(line["at"]) <= after
