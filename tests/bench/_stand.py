@@ -77,6 +77,7 @@ class Stand:
         self._chat_url = ""
 
     def __enter__(self) -> Self:
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # nothing is left running
         self._chat_url = self._chat.start()
         command = [sys.executable, "main.py", "exchange", "--port", "0", "--control", *self._arguments]
         self._exchange = subprocess.Popen(
