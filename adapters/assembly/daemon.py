@@ -5,6 +5,7 @@ Enters: a description of the outside. Stays out: arguments, settings files, prin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -36,8 +37,10 @@ from adapters.assembly.wiring import Ports, Terms, ends_run, wire
 from adapters.bybit.access import BybitAccess
 from adapters.bybit.connections import open_exchange, open_market_stream, open_private_stream
 from adapters.bybit.rate_limit import RateBudget
+from adapters.bybit.venue_clock import VenueClock
+from adapters.sqlite.backups import Backups
 from adapters.sqlite.integrity import LIBRARY_VERSION
-from adapters.sqlite.opening import open_store
+from adapters.sqlite.restoring import open_or_restore
 from adapters.sqlite.runs import Run
 from runtime import (
     ActorDead,
@@ -66,6 +69,7 @@ class Outside:
     fence: FencePort
     terms: Terms
     beat: Callable[[], None] = lambda: None  # told on every healthy beat; the service manager's watchdog
+    backups_kept: int = 48
     observers: tuple[Callable[[RuntimeEvent], None], ...] = ()
     on_escalation: Callable[[str, BaseException], None] | None = None  # the root gave up: end and start anew
     on_fenced: Callable[[str], None] = lambda _text: None  # another run may hold the state: end and start anew
@@ -76,13 +80,15 @@ class Daemon:
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
-        self._clock = SystemClock()
+        self._clock = VenueClock(SystemClock())
         self._budgets = {name: RateBudget(self._clock) for name in outside.accounts}
         self._dice = random.SystemRandom()
         run = Run(pid=os.getpid(), boot_id=boot_id(), started_at=self._clock.now())
-        self._store = open_store(
-            outside.state / "store.sqlite", clock=self._clock.now, random_bytes=os.urandom, run=run
+        path, backups = outside.state / "store.sqlite", outside.state / "backups"
+        self._store, self.restored = open_or_restore(
+            path, clock=self._clock.now, random_bytes=os.urandom, run=run, backups=backups
         )
+        self._backups = Backups(path, folder=backups, clock=self._clock.now, kept=outside.backups_kept)
         self.identity = RunIdentity(
             installation=self._store.installation, epoch=self._store.epoch, forgotten=self._store.forgotten
         )
@@ -117,6 +123,8 @@ class Daemon:
         users: list[tuple[str, str]] = []
         for name in self._outside.accounts:
             port = self._open_exchange(name)
+            with contextlib.suppress(OutsideError):  # asked for again as soon as it matters
+                port.clock_offset_seconds()
             try:
                 rights = port.key_rights()
             except AccessDenied as denied:
@@ -146,12 +154,10 @@ class Daemon:
         self.system.stop(1.0)
         self._store.close()
 
-    def announce(self, kind: str, title: str, *lines: str) -> None:
+    def announce(self, kind: str, title: str, *lines: str, severity: Severity = Severity.INFO) -> None:
         """Tell the person something about this run, through the outbox like every other alert."""
         self._told += 1
-        alert = Alert(
-            kind=kind, severity=Severity.INFO, key=f"run/{self.identity.epoch}/{kind}", title=title, lines=lines
-        )
+        alert = Alert(kind=kind, severity=severity, key=f"run/{self.identity.epoch}/{kind}", title=title, lines=lines)
         effect = PromisedEffect(
             key=f"alert/run/{self.identity.epoch}/{self._told}",
             destination=addresses.ALERT_DISPATCHER,
@@ -213,6 +219,7 @@ class Daemon:
             read_host=self._read_host,
             on_fenced=outside.on_fenced,
             beat=outside.beat,
+            backups=self._backups,
         )
 
     def _open_exchange(self, account: str) -> Any:

@@ -187,10 +187,7 @@ class BybitExchange:
         return self._reader.ask("read the API key's rights", endpoints.API_KEY, translate.key_rights)
 
     def clock_offset_seconds(self) -> float:
-        asked = self._clock.now().timestamp()
-        theirs = self._reader.ask("read the exchange's clock", endpoints.SERVER_TIME, translate.server_time_seconds)
-        answered = self._clock.now().timestamp()
-        return theirs - (asked + answered) / 2
+        return self._session.measure_clock()
 
     def close(self) -> None:
         self._session.close()

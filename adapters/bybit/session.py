@@ -7,25 +7,30 @@ would carry a signed order elsewhere), no proxy from the environment. A session 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from pybit.unified_trading import HTTP
 
 from actors.errors import OutcomeUnknown, OutsideError, Throttled, Unreachable
+from adapters.bybit import endpoints, translate
 from adapters.bybit.access import BybitAccess
 from adapters.bybit.direct_http import DirectHttp
 from adapters.bybit.endpoints import Endpoint
-from adapters.bybit.faults import Attempt, classify, is_ban
-from adapters.bybit.fields import Row
+from adapters.bybit.faults import Attempt, Operation, classify, is_ban
+from adapters.bybit.fields import Row, Unreadable
 from adapters.bybit.rate_limit import RateBudget
+from adapters.bybit.venue_clock import VenueClock
 from runtime.clock import Clock
 
 _NO_RETRY_CODE = -1  # pybit turns an empty set into its default one, which retries
 _ATTEMPTS = 2  # pybit's max_retries counts attempts and breaks at 0; with no retry code the second is never made
 _EXCERPT_CHARACTERS = 200
+STALE_TIMESTAMP = 10002  # Bybit's number for a request signed outside its receive window
 _making = threading.Lock()
 
 
@@ -35,11 +40,14 @@ class Session:
     def __init__(
         self, access: BybitAccess, budget: RateBudget, clock: Clock, *, http: HTTP | DirectHttp | None = None
     ) -> None:
-        """Take `http` where the exchange is not behind a wire; by default pybit's client is made."""
+        """Take `http` where the exchange is not behind a wire; by default pybit's client is made.
+
+        Requests are signed by `clock`; a VenueClock is set right whenever the exchange refuses a timestamp.
+        """
         self._access = access
         self._budget = budget
         self._clock = clock
-        self._http = http or _quiet_http(access)
+        self._http = http or _quiet_http(access, clock)
 
     def call(self, attempt: Attempt, endpoint: Endpoint, params: Mapping[str, Any], *, urgent: bool = False) -> Row:
         """Send once and give the answer's `result`; an empty one where the goal already held.
@@ -60,6 +68,9 @@ class Session:
         finally:
             self._budget.answered(endpoint, headers)
         if fault is not None:
+            if fault.code == STALE_TIMESTAMP and endpoint is not endpoints.SERVER_TIME:
+                with contextlib.suppress(OutsideError):  # it may be repeated all the same, and is refused again
+                    self.measure_clock()
             # Raised out here, without the vendor's exception behind it: that one repeats what the exchange echoed, the
             # key included, and its traceback would keep the connection open.
             raise fault
@@ -75,6 +86,24 @@ class Session:
             raise OutcomeUnknown(f"Tried to {attempt.what}: {words}. It may have been executed: look before repeating.")
         raise Unreachable(f"Tried to {attempt.what}: {words}. Nothing was read; it may be repeated.")
 
+    def measure_clock(self) -> float:
+        """Ask for the exchange's time, set the clock by it, and tell how far it is ahead of this machine's (seconds).
+
+        Raises Unreachable and Throttled.
+        """
+        attempt = Attempt(operation=Operation.READ, what="read the exchange's clock")
+        asked_at, asked = self._clock.monotonic(), self._clock.now()
+        row = self.call(attempt, endpoints.SERVER_TIME, {})
+        answered_at, answered = self._clock.monotonic(), self._clock.now()
+        try:
+            theirs = datetime.fromtimestamp(translate.server_time_seconds(row), UTC)
+        except Unreadable as error:
+            self.not_understood(attempt, str(error))
+        if isinstance(self._clock, VenueClock):
+            self._clock.learn(theirs, asked_at=asked_at, answered_at=answered_at)
+            return self._clock.host_is_behind_seconds()
+        return (theirs - asked - (answered - asked) / 2).total_seconds()
+
     def close(self) -> None:
         self._http.client.close()
 
@@ -88,12 +117,31 @@ class Session:
         return fault
 
 
-def _quiet_http(access: BybitAccess) -> HTTP:
+class _TimedHttp(HTTP):  # type: ignore[misc]  # pybit carries no types
+    """pybit's client, signing by a clock of ours: its own knows the machine's only."""
+
+    clock: Clock
+
+    def _prepare_headers(
+        self, payload: str, recv_window: int, content_type: str = "application/json"
+    ) -> dict[str, str]:
+        stamp = int(self.clock.now().timestamp() * 1000)
+        return {
+            "Content-Type": content_type,
+            "X-BAPI-API-KEY": self.api_key,
+            "X-BAPI-SIGN": self._auth(payload=payload, recv_window=recv_window, timestamp=stamp),
+            "X-BAPI-SIGN-TYPE": "2",
+            "X-BAPI-TIMESTAMP": str(stamp),
+            "X-BAPI-RECV-WINDOW": str(recv_window),
+        }
+
+
+def _quiet_http(access: BybitAccess, clock: Clock) -> HTTP:
     """Make pybit's client. Where nobody configured logging it hangs a handler on its logger at every construction."""
     logger = logging.getLogger("pybit._http_manager")
     with _making:
         before = list(logger.handlers)
-        http = HTTP(
+        http = _TimedHttp(
             api_key=access.api_key,
             api_secret=access.api_secret,
             timeout=(access.connect_timeout_seconds, access.read_timeout_seconds),
@@ -106,6 +154,7 @@ def _quiet_http(access: BybitAccess) -> HTTP:
         )
         for handler in [each for each in logger.handlers if each not in before]:
             logger.removeHandler(handler)
+    http.clock = clock
     http.endpoint = access.rest_url.rstrip("/")
     http.client.trust_env = False
     http.client.max_redirects = 0

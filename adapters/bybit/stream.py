@@ -63,6 +63,7 @@ class BybitPrivateStream:
     def __init__(self, access: BybitAccess, account: str, clock: Clock, random: Random, patience: Patience) -> None:
         self._access = access
         self._account = account
+        self._clock = clock
         self._patience = patience
         self._outlet: Outlet[StreamReport | StreamUp | StreamDown | StreamFaulted] | None = None
         self._lost: str | None = None  # a report was lost and the receiver could not even be told
@@ -104,6 +105,7 @@ class BybitPrivateStream:
             on_poison=connection.poison,
             api_key=self._access.api_key,
             api_secret=self._access.api_secret,
+            clock=self._clock,
             ping_interval_seconds=self._patience.ping_interval_seconds,
             ping_timeout_seconds=self._patience.ping_timeout_seconds,
         )

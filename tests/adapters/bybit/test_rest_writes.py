@@ -264,7 +264,7 @@ def test_a_write_is_sent_exactly_once_whatever_code_comes_back(
 
     assert type(caught.value) is expected
     assert caught.value.code == code
-    assert len(venue.asked) == 1
+    assert len(venue.asked_at(path)) == 1
 
 
 def test_cancelling_what_is_not_there_says_gone(venue: Any, exchange: ExchangePort) -> None:
