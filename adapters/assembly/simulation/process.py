@@ -19,7 +19,7 @@ from actors.health_checker import concerns_health
 from actors.messages import addresses
 from actors.messages.health import HostReading
 from actors.messages.storing import Append, Guard
-from actors.ports import ExchangePort
+from actors.ports import ExchangePort, StorePort
 from actors.position_monitor import RunIdentity
 from adapters.assembly.simulation.chat import ChatService, SimulatedChat
 from adapters.assembly.simulation.exchange_port import ExchangeLine
@@ -78,6 +78,7 @@ class Surroundings:
     guarded: Callable[[Sequence[Guard]], None]  # guards have been used, apart from any append
     sending: Callable[[Process, str], None]  # before every request of it: (path)
     refuses: Callable[[], bool]  # whether the disk refuses the next commit
+    around_store: Callable[[StorePort], StorePort] = lambda store: store  # what else stands between store and actor
 
 
 class Process:
@@ -172,13 +173,15 @@ class Process:
         around = self._around
         clock = around.clock
         budget = RateBudget(clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
-        watched = WatchedStore(
-            self.store,
-            committed=partial(around.committed, self),
-            settled=around.settled,
-            kept=around.kept,
-            guarded=around.guarded,
-            refuses=around.refuses,
+        watched = around.around_store(
+            WatchedStore(
+                self.store,
+                committed=partial(around.committed, self),
+                settled=around.settled,
+                kept=around.kept,
+                guarded=around.guarded,
+                refuses=around.refuses,
+            )
         )
         return Ports(
             accounts=around.accounts,

@@ -93,9 +93,7 @@ class World:
         self.failures: Counter[str] = Counter()  # what was noticed without being a violation
         self.bybit = open_local_bybit(scenario, self._wall_ms)
         self.market = MarketLine(self.clock, self.agenda)
-        self.line = ExchangeLine(
-            self.bybit, clock=self.clock, agenda=self.agenda, faults=faults, story=self.story, dice=self.dice("world")
-        )
+        self.line = self._open_line()
         self.prices = Market(
             open_walks(scenario.seed, scenario.instruments, scenario.candles),
             self.bybit,
@@ -108,7 +106,7 @@ class World:
         self.watch = Watch(self.bybit.exchange.venue, self.clock, faults)
         faults.states_of = partial(states_of, self.watch)
         self.line.on_placed = self.watch.placing
-        self.chat = ChatService(self.clock, self.agenda, faults, self.story, self.dice("chat"))
+        self.chat = self._open_chat()
         self.disk = StateDisk(folder)
         self.handlers = Interception(
             faults,
@@ -130,6 +128,15 @@ class World:
 
     def _wall_ms(self) -> int:
         return int(self.clock.now().timestamp() * 1000)
+
+    def _open_line(self) -> ExchangeLine:
+        dice = self.dice("world")
+        return ExchangeLine(
+            self.bybit, clock=self.clock, agenda=self.agenda, faults=self.faults, story=self.story, dice=dice
+        )
+
+    def _open_chat(self) -> ChatService:
+        return ChatService(self.clock, self.agenda, self.faults, self.story, self.dice("chat"))
 
     def _surroundings(self) -> Surroundings:
         accounts = tuple(AccountSettings(name=name) for name in self.scenario.accounts)
