@@ -153,7 +153,8 @@ class PositionBook(Actor):
             # Its outcome may have been lost with an earlier life; a stop is absolute, so asking again is harmless.
             if unsettled.effect.owner == self.context.path:
                 self.context.tell(unsettled.effect.destination, Perform(effect=unsettled.effect, repeat=True))
-        self.context.tell(addresses.reconciler(self._account), SnapshotWanted(path=self.context.path))
+        wanted = SnapshotWanted(path=self.context.path, first=self.context.incarnation == 1)
+        self.context.tell(addresses.reconciler(self._account), wanted)
         self.context.unstash_all()
 
     # --- messages -------------------------------------------------------------------------------------------------

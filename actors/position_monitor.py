@@ -169,6 +169,7 @@ class PositionMonitor(Actor):
             path=self.context.path,
             executions_since=since - timedelta(seconds=5),
             wanted_at=self._reading_wanted_at,
+            first=not self._reconciled and self.context.incarnation == 1,
         )
         self.context.tell(addresses.reconciler(self._account), wanted)
         self.context.start_timer("again/snapshot", 15.0, AskAgain(about="snapshot"))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from actors.messages import addresses
-from actors.messages.accounts import StrayOrder
+from actors.messages.accounts import MonitorsLost, StrayOrder
 from actors.messages.alerts import RaiseAlert
 from actors.messages.monitoring import AskAgain
 from actors.messages.orders import CancelOrder, EffectSettled, EffectUnclear, ExecutionReported, OrderReported
@@ -47,6 +47,8 @@ class PositionsRoom(Actor):
 
     def on_start(self) -> None:
         self.context.watch(addresses.STORE)
+        if self.context.incarnation > 1:
+            self.context.tell(addresses.reconciler(self._account), MonitorsLost())
         self._take_up()
 
     def _take_up(self) -> None:

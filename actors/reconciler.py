@@ -5,14 +5,15 @@ means (the monitors and the book decide that). There is never more than one read
 request serves everybody who asked meanwhile. A reading that failed says nothing: it is repeated, never taken for empty.
 
 The first reading of a run is everybody's: it begins when the stream is up (so that nothing falls between the two), or
-after a short patience, while the monitors load their journals; who asks while it is under way is served by it, because
-none of them has done anything yet in this run that it could have missed. Its executions are read last, from where the
+after a short patience, while the monitors load their journals. Who asks while it is under way, or soon after, and has
+done nothing in this run yet that it could have missed is served by it. Its executions are read last, from where the
 askers need them.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,7 @@ from actors.messages import addresses
 from actors.messages.accounts import (
     AccountSnapshot,
     ExecutionsQuestion,
+    MonitorsLost,
     SnapshotQuestion,
     SnapshotWanted,
     StrayOrder,
@@ -34,6 +36,8 @@ from actors.rules.reconcile_pace import PaceTerms, seconds_to_next_reading
 from actors.rules.snapshot_parts import TradePart, parts_of
 from runtime import Actor, Answered, Backoff, NotAnswered, handles
 
+NOTHING = TradePart(symbol="", trade_id="")  # a trade of which a reading shows nothing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcilerTerms:
@@ -41,6 +45,7 @@ class ReconcilerTerms:
 
     deadline_seconds: float = 20.0  # for one whole reading
     stream_patience_seconds: float = 1.0  # for the stream to come up, before the first reading begins without it
+    first_serves_seconds: float = 20.0  # so long after its beginning the first reading serves who comes late
     overlap_seconds: float = 60.0  # executions may be listed late: each reading begins this long before the last one
     first_lookback_seconds: float = 3600.0  # of the first reading; a monitor that needs more says so
     told_after_failures: int = 3
@@ -65,6 +70,19 @@ class _Wish:
         return _Wish(since=_earlier(self.since, later.since), wanted_at=later.wanted_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _First:
+    """The first reading, kept for those whose journals take longer to load than the account to read."""
+
+    started_at: datetime
+    reach: datetime  # of its executions
+    until: datetime
+    parts: Mapping[str, TradePart]  # by monitor
+
+    def serves(self, wish: _Wish, now: datetime) -> bool:
+        return now < self.until and (wish.since is None or wish.since >= self.reach)
+
+
 class Reconciler(Actor):
     """One account's readings.
 
@@ -87,6 +105,7 @@ class Reconciler(Actor):
         self._begun = False  # a reading has; until then the stream is waited for
         self._half: AccountSnapshot | None = None  # the first reading, while its executions are being read
         self._reach: datetime | None = None  # from where those are
+        self._first: _First | None = None  # that reading, once handed round
         self._read_until: datetime | None = None  # executions up to here have been read
         self._failures = 0
         self._failing_since: datetime | None = None
@@ -100,16 +119,25 @@ class Reconciler(Actor):
     @handles(SnapshotWanted)
     def _on_wanted(self, message: SnapshotWanted) -> None:
         wish = _Wish(since=message.executions_since, wanted_at=message.wanted_at)
-        if self._serving is not None and self._may_be_joined():
+        if message.first and self._serving is not None and self._reads_first():
             self._serving[message.path] = self._serving.get(message.path, wish).joined(wish)
+            return
+        if message.first and self._first is not None and self._first.serves(wish, self.context.now()):
+            if message.path != addresses.position_book(self._account):  # which has been told
+                part = self._first.parts.get(message.path, NOTHING)
+                self._tell_trade(message.path, self._first.started_at, part, wish)
             return
         self._waiting[message.path] = self._waiting.get(message.path, wish).joined(wish)
         if self._begun:
             self._read_soon()
 
-    def _may_be_joined(self) -> bool:
-        """Tell whether nobody can have done anything since the reading began that it does not show."""
+    def _reads_first(self) -> bool:
+        """Tell whether no reading of this run has ended yet."""
         return self._read_until is None and self.context.incarnation == 1
+
+    @handles(MonitorsLost)
+    def _on_monitors_lost(self, _message: MonitorsLost) -> None:
+        self._first = None
 
     @handles(StreamUp)
     def _on_stream_up(self, _message: StreamUp) -> None:
@@ -120,6 +148,7 @@ class Reconciler(Actor):
     @handles(StreamDown)
     def _on_stream_down(self, _message: StreamDown) -> None:
         self._stream_up = False
+        self._first = None
         self._want_reading()
 
     @handles(StreamFaulted)
@@ -154,7 +183,7 @@ class Reconciler(Actor):
         self.context.cancel_timer("beat")
         self._begun = True
         self._serving, self._waiting = self._waiting, {}
-        since = None if self._may_be_joined() else self._executions_since(self._serving)
+        since = None if self._reads_first() else self._executions_since(self._serving)
         self._ask_client(SnapshotQuestion(executions_since=since), "snapshot")
         if not self._stream_up:
             for symbol in sorted({trigger.symbol for trigger in self._triggers.values()}):
@@ -173,7 +202,7 @@ class Reconciler(Actor):
     @handles(Answered)
     def _on_answer(self, message: Answered) -> None:
         if message.tag == "snapshot":
-            if self._may_be_joined():
+            if self._reads_first():
                 self._half = message.value
                 self._read_executions()
             else:
@@ -195,7 +224,14 @@ class Reconciler(Actor):
             self._read_executions()
             return
         half, self._half = self._half, None
-        self._on_snapshot(replace(half, executions=executions))
+        whole = replace(half, executions=executions)
+        late_until = whole.started_at + timedelta(seconds=self._terms.first_serves_seconds)
+        parts = {
+            addresses.monitor(self._account, part.symbol, part.trade_id): part
+            for part in parts_of(whole, self._installation).trades
+        }
+        self._on_snapshot(whole)
+        self._first = _First(started_at=whole.started_at, reach=self._reach, until=late_until, parts=parts)
 
     @handles(NotAnswered)
     def _on_no_answer(self, message: NotAnswered) -> None:
@@ -207,6 +243,7 @@ class Reconciler(Actor):
 
     def _on_snapshot(self, snapshot: AccountSnapshot) -> None:
         askers, self._serving = self._serving or {}, None
+        self._first = None
         self._read_until = snapshot.started_at
         if self._failure_told:
             self._failure_told = False
@@ -267,8 +304,7 @@ class Reconciler(Actor):
             if (trigger.symbol, trigger.trade_id) not in listed:
                 unserved[addresses.monitor(self._account, trigger.symbol, trigger.trade_id)] = None
         for path in filter(self.context.exists, unserved):  # nothing of theirs is open: that is news as well
-            nothing = TradePart(symbol="", trade_id="")
-            self._tell_trade(path, snapshot.started_at, nothing, askers.get(path))
+            self._tell_trade(path, snapshot.started_at, NOTHING, askers.get(path))
         self.context.tell(book, parts.book)
         self.context.log.debug(
             "account_read",

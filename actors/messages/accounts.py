@@ -102,6 +102,12 @@ class SnapshotWanted:
     path: str
     executions_since: datetime | None = None  # older than the reconciler's own watermark: read from there
     wanted_at: datetime | None = None  # by the asker's clock: comes back in the part, as what it answers
+    first: bool = False  # the asker has done nothing in this run yet: the run's first reading will do, old as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorsLost:
+    """The monitors of an account are started anew, and what was on its way to them is lost: what was read is old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,14 @@ import pytest
 
 from actors.errors import Unreachable
 from actors.messages import addresses
-from actors.messages.accounts import PositionsRead, SnapshotWanted, StrayOrder, TradeSnapshot, TriggerNear
+from actors.messages.accounts import (
+    MonitorsLost,
+    PositionsRead,
+    SnapshotWanted,
+    StrayOrder,
+    TradeSnapshot,
+    TriggerNear,
+)
 from actors.messages.lanes import ExecutionsReading, OpenOrdersReading
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.orders import ExecutionKind, ExecutionReported, StreamDown, StreamFaulted, StreamUp
@@ -217,12 +224,52 @@ def test_first_reading_serves_whoever_asks_while_it_is_under_way(starting: Accou
     starting.system.tell(RECONCILER, UP)
     starting.pass_time(0.5)
     asked_at = starting.clock.now()
-    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, wanted_at=asked_at))
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, wanted_at=asked_at, first=True))
     starting.pass_time(10)
     (snapshot,) = starting.inbox(MONITOR)
     assert snapshot.started_at < asked_at
     assert snapshot.answers == asked_at
     assert readings(starting) == 1
+
+
+def test_first_reading_serves_who_comes_a_little_late(world: AccountWorld, trade: Requests) -> None:
+    world.exchange.place(trade.intent("S"))  # after the first reading: what came since is told by the stream
+    asked_at = world.clock.now()
+    world.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, wanted_at=asked_at, first=True))
+    world.pass_time(1)
+    (snapshot,) = world.inbox(MONITOR)
+    assert (snapshot.answers, snapshot.orders) == (asked_at, ())
+    assert readings(world) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meanwhile"),
+    [
+        (SnapshotWanted(path=MONITOR), None),
+        (SnapshotWanted(path=MONITOR, first=True), DOWN),
+        (SnapshotWanted(path=MONITOR, first=True), MonitorsLost()),
+        (SnapshotWanted(path=MONITOR, first=True, executions_since=datetime(2020, 1, 1, tzinfo=UTC)), None),
+    ],
+    ids=["it has acted before", "the stream broke", "its reports are lost", "it needs older executions"],
+)
+def test_first_reading_is_not_enough_for_who_may_have_missed_something(
+    world: AccountWorld, wanted: SnapshotWanted, meanwhile: object
+) -> None:
+    if meanwhile is not None:
+        world.system.tell(RECONCILER, meanwhile)
+        world.pass_time(0.5)
+    asked_at = world.clock.now()
+    world.system.tell(RECONCILER, wanted)
+    world.pass_time(1)
+    assert world.inbox(MONITOR)[-1].started_at >= asked_at
+
+
+def test_first_reading_grows_too_old_to_serve_anybody(world: AccountWorld) -> None:
+    world.pass_time(20)
+    asked_at = world.clock.now()
+    world.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, first=True))
+    world.pass_time(1)
+    assert world.inbox(MONITOR)[-1].started_at >= asked_at
 
 
 def test_later_reading_answers_only_requests_from_before_it_began(world: AccountWorld) -> None:
@@ -243,9 +290,9 @@ def test_first_reading_reaches_as_far_back_as_those_need_who_asked_meanwhile(sta
     starting.hang(ExecutionsReading, 1.0)
     starting.system.tell(RECONCILER, UP)
     starting.pass_time(0.5)
-    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, executions_since=days))
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, executions_since=days, first=True))
     starting.pass_time(1.0)
-    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, executions_since=week))
+    starting.system.tell(RECONCILER, SnapshotWanted(path=MONITOR, executions_since=week, first=True))
     starting.pass_time(10)
     assert starting.exchange.called("executions") == [days.isoformat(), week.isoformat()]
     assert len(starting.inbox(MONITOR)) == 1
