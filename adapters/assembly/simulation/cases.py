@@ -13,10 +13,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from adapters.assembly.simulation.faults import Faults, draw_faults, given_faults
+from adapters.assembly.simulation.faults import COUNTS, RATES, Faults, draw_faults, given_faults
 from adapters.assembly.simulation.scenario import Scenario, draw_scenario
 
 TRADES_AN_HOUR = 10.0
+_STANDARD_SYMBOLS = 2
+_ANOTHER = 1_000_003  # the step to the next seed that is tried, clear of the seeds in use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class Case:
 def draw_case(
     seed: int, *, hours: float = 1.0, trades_an_hour: float = TRADES_AN_HOUR, without: Iterable[str] = ()
 ) -> Case:
-    """Draw a world from its seed.
+    """Draw a world from its seed, with a random subset of the faults.
 
     Args:
         seed: which.
@@ -79,6 +81,26 @@ def draw_case(
     faults = draw_faults(seed, without=without)
     scenario = draw_scenario(seed, hours=hours, trades_an_hour=trades_an_hour)
     return Case(scenario=scenario, rates=faults.rates, counts=faults.counts)
+
+
+def draw_case_of(
+    seed: int, names: Iterable[str], *, hours: float = 1.0, trades_an_hour: float = TRADES_AN_HOUR
+) -> Case:
+    """Draw a world in which just these faults are on, each as often as it ever is."""
+    wanted = tuple(names)
+    rates = {name: RATES[name][1] for name in wanted if name in RATES}
+    counts = {name: COUNTS[name][1] for name in wanted if name in COUNTS}
+    scenario = draw_scenario(seed, hours=hours, trades_an_hour=trades_an_hour)
+    return Case(scenario=scenario, rates=rates, counts=counts)
+
+
+def standard_case(seed: int) -> Case:
+    """Draw the standard scenario: two symbols, a price every 5 s on average, ten trades in one hour, faults on."""
+    case = draw_case(seed)
+    while len(case.scenario.instruments) != _STANDARD_SYMBOLS or len(case.scenario.accounts) != 1:
+        seed += _ANOTHER
+        case = draw_case(seed)
+    return case
 
 
 _ADAPTER = TypeAdapter(Case)

@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.assembly.simulation.faults import NAMES
 from adapters.assembly.simulation.runner import Outcome, Violation
+from adapters.assembly.simulation.states import STATES
 
 _LISTED = 20  # violations told in full
 _ENOUGH = 50  # worlds after which a fault that never struck is worth a word
@@ -34,6 +35,12 @@ class Report:
     slowest_seconds: float
     faults: Counter[str]
     noticed: Counter[str]
+    met: Counter[str]  # "fault on state of the trade it fell upon": the pairs that really occurred
+
+    @property
+    def never_met(self) -> tuple[str, ...]:
+        """Name the pairs of fault and state that did not occur."""
+        return tuple(pair for name in NAMES for state in STATES if (pair := f"{name} on {state}") not in self.met)
 
     @property
     def virtual_seconds_per_second(self) -> float:
@@ -58,6 +65,8 @@ class Report:
             ],
             "faults": dict(sorted(self.faults.items())),
             "noticed": dict(sorted(self.noticed.items())),
+            "met": dict(sorted(self.met.items())),
+            "never_met": list(self.never_met),
         }
 
 
@@ -74,9 +83,11 @@ def summarise(outcomes: Iterable[Outcome], *, wall_seconds: float | None = None)
     slowest = max(ordered, key=lambda each: each.wall_seconds, default=None)
     faults: Counter[str] = Counter()
     noticed: Counter[str] = Counter()
+    met: Counter[str] = Counter()
     for each in ordered:
         faults.update(each.faults)
         noticed.update(each.noticed)
+        met.update(each.met)
     return Report(
         seeds=len(ordered),
         hours_simulated=sum(each.virtual_seconds for each in ordered) / 3600,
@@ -90,6 +101,7 @@ def summarise(outcomes: Iterable[Outcome], *, wall_seconds: float | None = None)
         slowest_seconds=slowest.wall_seconds if slowest else 0.0,
         faults=faults,
         noticed=noticed,
+        met=met,
     )
 
 
@@ -105,6 +117,8 @@ def in_words(report: Report, *, again: str) -> Iterator[str]:
     silent = [name for name in NAMES if name not in report.faults]
     if silent and report.seeds >= _ENOUGH:
         yield f"         never: {', '.join(silent)}"
+    if report.met:
+        yield f"states   {len(report.met)} of {len(NAMES) * len(STATES)} pairs of a fault and a trade's state occurred"
     if report.noticed:
         yield f"noticed  {_counted(report.noticed)}"
     yield f"slowest  seed {report.slowest_seed}, {report.slowest_seconds:.1f} s"

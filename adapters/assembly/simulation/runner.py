@@ -63,6 +63,7 @@ class Outcome:
     virtual_seconds: float
     wall_seconds: float
     noticed: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)  # "fault on state of the trade it fell upon"
     lines: tuple[Line, ...] = ()
     subjects: tuple[str, ...] = ()  # trades and orders that the violation concerns
     symbols: tuple[str, ...] = ()  # theirs
@@ -121,6 +122,7 @@ def run_case(case: Case, *, tell: bool = False, folder: Path | None = None, logg
         virtual_seconds=world.clock.monotonic(),
         wall_seconds=time.perf_counter() - began,
         noticed=world.failures,
+        met=faults.met,
         lines=world.story.lines(),
         subjects=subjects,
         symbols=symbols,
