@@ -23,6 +23,8 @@ from adapters.assembly.simulation.streams import AccountStream
 from adapters.bybit.direct_http import DirectHttp, WireFault
 from adapters.simulated import v5_routes
 from adapters.simulated.local_bybit import LocalBybit
+from adapters.simulated.refusals import STALE_REQUEST
+from adapters.simulated.v5_signing import AHEAD_MS
 from runtime.clock import Clock
 
 WRITES = (PlaceOrder, AmendOrder, CancelOrder, SetPositionStop, EnsureLeverage)
@@ -62,11 +64,16 @@ class ExchangeLine:
         self._answers: dict[str, tuple[float, dict[str, Any]]] = {}  # by question: when it was read, and the answer
 
     # --- requests -------------------------------------------------------------------------------------------------
-    def http(self, account: str, *, leaving: Callable[[str], None]) -> DirectHttp:
-        """Make one lane's client; `leaving` is told the path of each request before it is sent."""
+    def http(self, account: str, *, leaving: Callable[[str], int]) -> DirectHttp:
+        """Make one lane's client; `leaving` is told the path of each request, and gives the ms it is signed with."""
 
         def send(path: str, params: dict[str, Any]) -> dict[str, Any]:
-            leaving(path)
+            stamp_ms = leaving(path)
+            now_ms = self.bybit.exchange.venue.clock()
+            if self._endpoints[path].signed and not now_ms - WINDOW_SECONDS * 1000 <= stamp_ms < now_ms + AHEAD_MS:
+                self._next = ""
+                self._story.tell("request", "", f"{path} is refused: signed {(stamp_ms - now_ms) / 1000:+.3f} s off")
+                return {"retCode": STALE_REQUEST, "retMsg": "invalid request, check your timestamp", "result": {}}
             return self._answer(account, path, params)
 
         return DirectHttp(send)

@@ -86,6 +86,12 @@ COUNTS: dict[str, tuple[int, int]] = {
     # F19: the lock, and a second daemon
     "lock_lost": (1, 2),
     "second_start": (1, 3),
+    # F9: clocks, the host's and the exchange's
+    "clock_jump": (1, 4),
+    "clock_stands": (1, 3),
+    "clock_missed": (1, 3),
+    "clock_drifts": (1, 1),
+    "clock_wrong": (1, 1),
     # F13: a message that crashes whoever handles it
     "poison": (1, 3),
     # F14: handlers that take long, hang, or would wait for one another

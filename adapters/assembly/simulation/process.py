@@ -14,7 +14,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from actors.errors import Fenced
+from actors.errors import Fenced, OutsideError
 from actors.health_checker import concerns_health
 from actors.messages import addresses
 from actors.messages.health import HostReading
@@ -35,6 +35,7 @@ from adapters.assembly.wiring import Ports, Terms, wire
 from adapters.bybit.access import BybitAccess
 from adapters.bybit.connections import open_exchange
 from adapters.bybit.rate_limit import RateBudget
+from adapters.bybit.venue_clock import VenueClock
 from adapters.host.run_lock import RunLock
 from adapters.sqlite.opening import open_store
 from adapters.sqlite.runs import Run
@@ -50,6 +51,7 @@ from runtime import (
     StopReport,
     VirtualClock,
 )
+from runtime.clock import Clock
 from runtime.environment import InjectedFault
 
 _ACCESS = BybitAccess(api_key="simulated-key", api_secret="simulated-secret")  # noqa: S106 - signs nothing
@@ -61,6 +63,7 @@ class Surroundings:
     """What a process lives in."""
 
     clock: VirtualClock
+    host: Clock  # what the machine's clock says
     disk: StateDisk
     accounts: tuple[str, ...]
     terms: Terms
@@ -99,7 +102,7 @@ class Process:
         self.over = False
         self._around = around
         self._chat: SimulatedChat | None = None
-        clock = around.clock
+        clock = self.clock = VenueClock(around.host)
         disk = around.disk
         self.lock = RunLock.acquire(disk.run_lock, pid=number, started=clock.now(), boot_id="simulated")
         run = Run(pid=number, boot_id="simulated", started_at=clock.now())
@@ -110,7 +113,7 @@ class Process:
             raise
         self.lock.also_watch(lambda: not self.store.epoch_is_latest())
         self.epoch = self.store.epoch
-        self.crank = _Crank(dice.getrandbits(60), clock, around.turn)
+        self.crank = _Crank(dice.getrandbits(60), around.clock, around.turn)
         self.crank.hooks.append(lambda step: around.stepped(self, step.path))
         self.streams: dict[str, AccountStream] = around.line.open_streams()
         self.system = ActorSystem(
@@ -125,7 +128,12 @@ class Process:
     def start(self) -> None:
         """Start the tree; the world goes on meanwhile."""
         identity = RunIdentity(installation=self.store.installation, epoch=self.epoch, forgotten=self.store.forgotten)
-        self.system.start(*wire(self.system, identity, self._around.terms, self._ports()))
+        ports = self._ports()
+        first = ports.open_exchange(ports.accounts[0])
+        with suppress(OutsideError):  # asked for again as soon as it matters
+            first.clock_offset_seconds()
+        first.close()
+        self.system.start(*wire(self.system, identity, self._around.terms, ports))
         self.starting = False
 
     def holds_lock(self) -> bool:
@@ -170,8 +178,7 @@ class Process:
 
     # --- ports ------------------------------------------------------------------------------------------------------
     def _ports(self) -> Ports:
-        around = self._around
-        clock = around.clock
+        around, clock = self._around, self.clock
         budget = RateBudget(clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
         watched = around.around_store(
             WatchedStore(
@@ -200,8 +207,12 @@ class Process:
         return self._chat
 
     def _open_exchange(self, budget: RateBudget, account: str) -> ExchangePort:
-        http = self._around.line.http(account, leaving=partial(self._around.sending, self))
-        return open_exchange(_ACCESS, budget, account=account, clock=self._around.clock, http=http)
+        http = self._around.line.http(account, leaving=self._leaving)
+        return open_exchange(_ACCESS, budget, account=account, clock=self.clock, http=http)
+
+    def _leaving(self, path: str) -> int:
+        self._around.sending(self, path)
+        return int(self.clock.now().timestamp() * 1000)
 
     def _on_event(self, event: RuntimeEvent) -> None:
         if self.over:

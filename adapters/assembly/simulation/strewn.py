@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 
 from adapters.assembly.simulation.changes import CHANGES
+from adapters.assembly.simulation.clock_faults import CLOCK_FAULTS, LASTING_CLOCK_FAULTS
 from adapters.assembly.simulation.handler_faults import HANDLER_FAULTS
 from adapters.assembly.simulation.outsiders import OUTSIDERS
 from adapters.assembly.simulation.process_faults import PROCESS_FAULTS
@@ -107,7 +108,9 @@ STREWN: dict[str, Action] = {
     **CHANGES,
     **PROCESS_FAULTS,
     **HANDLER_FAULTS,
+    **CLOCK_FAULTS,
 }
 LASTING: dict[str, Action] = {
     "thin_market": _thin_the_market,
+    **LASTING_CLOCK_FAULTS,
 }

@@ -32,6 +32,7 @@ from adapters.assembly.simulation.state_disk import StateDisk
 from adapters.assembly.simulation.states import states_of
 from adapters.assembly.simulation.story import Story
 from adapters.assembly.simulation.streams import MarketLine
+from adapters.assembly.simulation.wandering_clock import WanderingClock
 from adapters.assembly.simulation.watched_store import DISK_WORDS
 from adapters.assembly.wiring import ends_run, terms_of
 from adapters.host.run_lock import LockedByAnother
@@ -79,6 +80,8 @@ class World:
         self.faults = faults
         start = _FUNDING_AT - timedelta(minutes=scenario.starts_minutes_before_funding)
         self.clock = VirtualClock(start)
+        self.host = WanderingClock(self.clock)  # the machine's
+        self.venue_clock = WanderingClock(self.clock)  # the exchange's
         self.agenda = Agenda()
         self.story = Story(self.clock.monotonic, wanted=story)
         self.process: Process | None = None  # the one that has the state
@@ -127,7 +130,7 @@ class World:
         return Random(f"{self.scenario.seed}/{name}")  # noqa: S311 - repeatable chance is the point
 
     def _wall_ms(self) -> int:
-        return int(self.clock.now().timestamp() * 1000)
+        return int(self.venue_clock.now().timestamp() * 1000)
 
     def _open_line(self) -> ExchangeLine:
         dice = self.dice("world")
@@ -142,6 +145,7 @@ class World:
         accounts = tuple(AccountSettings(name=name) for name in self.scenario.accounts)
         return Surroundings(
             clock=self.clock,
+            host=self.host,
             disk=self.disk,
             accounts=self.scenario.accounts,
             terms=terms_of(Settings(accounts=accounts), version="simulated", default_chat_id=PERSON),
