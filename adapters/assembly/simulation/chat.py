@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, cast
 
-from telegram.error import TelegramError
-from telegram.ext import ExtBot
-
-from actors.errors import OutsideError, Rejected
+from actors.errors import Rejected
 from actors.model.screen import Screen
 from actors.ports import ChatDown, ChatReport, ChatUp, OperatorSaid, OperatorTapped
 from adapters.assembly.simulation.agenda import Agenda
-from adapters.assembly.simulation.bot import (
-    CONFIG,
-    Bot,
+from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.story import Story
+from adapters.telegram.direct_bot import (
+    DirectBot,
+    DirectWire,
+    Failure,
     blocked,
-    finished,
     markup_refused,
     no_connection,
     server_error,
@@ -31,11 +29,7 @@ from adapters.assembly.simulation.bot import (
     too_long,
     too_many,
 )
-from adapters.assembly.simulation.faults import Faults
-from adapters.assembly.simulation.story import Story
-from adapters.telegram.budget import ChatBudget
 from adapters.telegram.gate import Gate
-from adapters.telegram.wire import Wire
 from runtime.clock import Clock
 
 PERSON = 4711
@@ -77,11 +71,11 @@ class ChatService:
     _updates: int = 0
     _calling: bool = False
     _gate: Gate = field(init=False)
-    _wire: Wire = field(init=False)
+    _wire: DirectWire = field(init=False)
 
     def __post_init__(self) -> None:
         self._gate = Gate(users=frozenset({PERSON}), groups=frozenset(), window_seconds=3600.0)
-        self._wire = Wire(CONFIG, budget=ChatBudget(), now=self.clock.now, monotonic=self.clock.monotonic)
+        self._wire = DirectWire(now=self.clock.now, monotonic=self.clock.monotonic)
 
     # --- the person's side ----------------------------------------------------------------------------------------
     def says(self, text: str) -> None:
@@ -208,21 +202,18 @@ class ChatService:
                 shown.append(self._show(screen, message_id))
             return shown[0].message_id
 
-        def fails(markup: bool) -> TelegramError | None:
+        def fails(markup: bool) -> Failure | None:
             return None if shown else self._failure(accept, markup=markup)  # later parts follow the first
 
-        bot = cast("ExtBot[Any]", Bot(fails, accept))
-        if message_id is None:
-            outcome = finished(self._wire.send(bot, PERSON, screen, "send a message"))
-        else:
-            outcome = finished(self._wire.edit(bot, PERSON, message_id, screen, "edit a message"))
-        if isinstance(outcome, OutsideError):
-            if isinstance(outcome, Rejected) and self.delivering:
+        try:
+            self._wire.deliver(DirectBot(fails, accept), PERSON, screen, message_id)
+        except Rejected:
+            if self.delivering:
                 self.refused.add(self.delivering)
-            raise outcome
+            raise
         return shown[0].message_id
 
-    def _failure(self, accept: Callable[[], int], *, markup: bool) -> TelegramError | None:
+    def _failure(self, accept: Callable[[], int], *, markup: bool) -> Failure | None:
         """Draw what goes wrong with one attempt."""
         now = self.clock.monotonic()
         if self._is_down():
@@ -255,7 +246,7 @@ class ChatService:
         return shown
 
 
-_FAILURES: dict[str, Callable[[Random], TelegramError]] = {
+_FAILURES: dict[str, Callable[[Random], Failure]] = {
     "chat_lost": lambda dice: dice.choice((no_connection, server_error))(),
     "chat_throttled": lambda dice: too_many(dice.choice((1, 3, 20, 60))),
     "chat_unclear": lambda _: timed_out(),

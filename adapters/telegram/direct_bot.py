@@ -1,7 +1,7 @@
-"""The bot of a simulated world: what python-telegram-bot's would do, without a network; the real wire works on it.
+"""Direct bot: python-telegram-bot's without a network, for a chat that lives in the same thread.
 
-Enters: what the wire sends. Leaves: a message id, or the vendor's own errors. Stays out: their classes, markup, parts
-and plain text after refused markup, which are the wire's.
+Enters: what the wire sends, what goes wrong. Leaves: a message id, or an error of ours. The real wire is between, so
+that parts, markup, plain text after refused markup and error classes are the real ones.
 """
 
 from __future__ import annotations
@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import httpx
 from telegram import CallbackQuery, Chat, Message, Update, User
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TelegramError, TimedOut
+from telegram.ext import ExtBot
 
+from actors.errors import OutsideError
+from actors.model.screen import Screen
+from adapters.telegram.budget import ChatBudget
 from adapters.telegram.config import TelegramConfig
 from adapters.telegram.screens import TEXT_LIMIT, units
+from adapters.telegram.wire import Wire
 
-CONFIG = TelegramConfig(token="simulated")  # noqa: S106 - opens nothing
+Failure: TypeAlias = TelegramError
 STRANGER = 666
+_CONFIG = TelegramConfig(token="simulated")  # noqa: S106 - opens nothing
 _Answer = TypeVar("_Answer")
 
 
@@ -31,11 +37,11 @@ class Sent:
     message_id: int
 
 
-class Bot:
-    """Stands where the wire expects an ExtBot. `fails` draws what goes wrong with this attempt, by its markup."""
+class DirectBot:
+    """Stands where the wire expects an ExtBot."""
 
-    def __init__(self, fails: Callable[[bool], TelegramError | None], accept: Callable[[], int]) -> None:
-        """Take what goes wrong, and who takes a message and gives its id."""
+    def __init__(self, fails: Callable[[bool], Failure | None], accept: Callable[[], int]) -> None:
+        """Take what goes wrong with an attempt (with markup or not), and who takes a message and gives its id."""
         self._fails = fails
         self._accept = accept
 
@@ -57,7 +63,30 @@ class Bot:
         return Sent(self._accept())
 
 
-def finished(work: Coroutine[Any, Any, _Answer]) -> _Answer:
+class DirectWire:
+    """The real wire on a direct bot, without a loop."""
+
+    def __init__(self, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._wire = Wire(_CONFIG, budget=ChatBudget(), now=now, monotonic=monotonic)
+
+    def deliver(self, bot: DirectBot, chat_id: int, screen: Screen, message_id: int | None) -> int:
+        """Send a screen, or put it in a message's place; give the message's id.
+
+        Raises:
+            OutsideError: as ports.ChatPort says.
+
+        """
+        stand_in = cast("ExtBot[Any]", bot)
+        if message_id is None:
+            outcome = _finished(self._wire.send(stand_in, chat_id, screen, "send a message"))
+        else:
+            outcome = _finished(self._wire.edit(stand_in, chat_id, message_id, screen, "edit a message"))
+        if isinstance(outcome, OutsideError):
+            raise outcome
+        return outcome
+
+
+def _finished(work: Coroutine[Any, Any, _Answer]) -> _Answer:
     """Run what waits for nothing, without a loop.
 
     Raises:
@@ -73,39 +102,39 @@ def finished(work: Coroutine[Any, Any, _Answer]) -> _Answer:
 
 
 # --- the vendor's errors ----------------------------------------------------------------------------------------------
-def no_connection() -> TelegramError:
+def no_connection() -> Failure:
     """No byte of the request left."""
     error = NetworkError("httpx.ConnectError: connection refused")
     error.__cause__ = httpx.ConnectError("connection refused")
     return error
 
 
-def server_error() -> TelegramError:
+def server_error() -> Failure:
     """A 5xx in the service's own envelope: nothing was done."""
     return NetworkError("Internal Server Error")
 
 
-def timed_out() -> TelegramError:
+def timed_out() -> Failure:
     """The request left, and no answer came."""
     error = TimedOut()
     error.__cause__ = httpx.ReadTimeout("read timed out")
     return error
 
 
-def too_many(seconds: int) -> TelegramError:
+def too_many(seconds: int) -> Failure:
     """429 with retry_after."""
     return RetryAfter(seconds)
 
 
-def blocked() -> TelegramError:
+def blocked() -> Failure:
     return Forbidden("Forbidden: bot was blocked by the user")
 
 
-def markup_refused() -> TelegramError:
+def markup_refused() -> Failure:
     return BadRequest("Can't parse entities: unsupported start tag at byte offset 12")
 
 
-def too_long() -> TelegramError:
+def too_long() -> Failure:
     return BadRequest("Message is too long")
 
 
