@@ -26,7 +26,7 @@ def unattributed(
     shares: Mapping[str, Decimal],
     foreign: Mapping[str, Decimal],
 ) -> Alert:
-    """An execution without our id was shared out.
+    """An execution without our id was shared out. The key is its order's: of many fills the first is told.
 
     Args:
         account: whose.
@@ -40,7 +40,7 @@ def unattributed(
     return _alert(
         account,
         "unattributed_execution",
-        execution.execution_id,
+        execution.order_id or execution.execution_id,
         f"{what} not ordered by Standfast",
         f"at {plain(execution.price)}, cause: {cause}",
         *_carried(shares),
@@ -95,6 +95,19 @@ def backstop_refused(account: str, side: Side, outcome: EffectSettled, refusals:
         f"{outcome.settlement.value} {outcome.code or ''}: {outcome.text}",
         f"{refusals} times in a row; it is asked again and again",
         severity=Severity.CRITICAL,
+    )
+
+
+def backstop_stays(account: str, side: Side, stop_price: Decimal) -> Alert:
+    where = f"{side.symbol} {side.position_side.value}"
+    return _alert(
+        account,
+        "backstop_stays",
+        f"{side.symbol}/{side.position_side.value}/{plain(stop_price)}",
+        f"the backstop at {plain(stop_price)} stays on your {plain(side.foreign_quantity)} {where}",
+        "No trade needs it any more. It is not removed, so that nothing is without a stop by our doing;",
+        "move or remove it at the exchange as you like.",
+        severity=Severity.WARNING,
     )
 
 

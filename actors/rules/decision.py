@@ -34,7 +34,7 @@ from actors.model.alert import Alert
 from actors.model.money import ONE
 from actors.model.trade import LegState, Phase, Role, Trade
 from actors.rules.breakeven import breakeven_price, tightened
-from actors.rules.next_orders import Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
+from actors.rules.next_orders import NO_POSITION, Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
 from actors.rules.position_life import evolve
 from actors.rules.trade_news import news
 
@@ -228,8 +228,16 @@ def _over(trade: Trade) -> bool:
 
 
 def wants_reading(trade: Trade) -> bool:
-    """Its figures do not fit together: executions are missing."""
-    return bool(trade.excess_quantity) or trade.executions_missing
+    """Its figures do not fit together: executions are missing, or the exchange says that nothing is open."""
+    return bool(trade.excess_quantity) or trade.executions_missing or _called_flat(trade)
+
+
+def _called_flat(trade: Trade) -> bool:
+    """An order that only reduces was refused for want of a position, and none of its kind was taken since."""
+    if not trade.open_quantity:
+        return False
+    newest = {(leg.role, leg.index): leg for leg in trade.legs if leg.role is not Role.ENTRY}
+    return any(leg.state is LegState.REJECTED and leg.code == NO_POSITION for leg in newest.values())
 
 
 def wants_verification(trade: Trade) -> bool:

@@ -28,6 +28,7 @@ Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested
 FIRST_PAUSE_SECONDS = 0.5  # before the first repeat of a refused order
 LONGEST_PAUSE_SECONDS = 30.0
 SMALL_RAISE = Decimal("0.05")
+NO_POSITION = 110017  # by the exchange; it proves nothing before the position has been read
 REDUCED_AWAY = 3  # pauses like a third refusal (2 s), before a rung is put back that the exchange reduced away
 
 

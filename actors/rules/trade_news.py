@@ -15,6 +15,7 @@ from actors.messages.trading import ExitReason, ExitStarted, MemoryLost, TradeCl
 from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.trade import Leg, LegState, Role, Trade
+from actors.rules.next_orders import NO_POSITION, refused_in_a_row
 
 _REASONS = {
     ExitReason.PERSON: "closed on request",
@@ -26,6 +27,8 @@ _REASONS = {
     ExitReason.OUTSIDE: "reduced outside Standfast",
     ExitReason.LATE_FILL: "an order filled late",
 }
+# One refusal of a change is often a race with a fill; the third in a row is told, then every tenth more.
+_REFUSALS_TOLD, _REFUSALS_A_TELLING = 3, 10
 _BREAKEVEN_STOP = "breakeven stop"
 _PARTLY_CLOSED = "market close filled in part"
 
@@ -72,13 +75,16 @@ def _leg_news(trade: Trade, before: Leg | None, leg: Leg) -> Iterator[Alert]:
     if leg.state is not was:
         if leg.state is LegState.LIVE and was is LegState.REQUESTED and leg.role is Role.STOP:
             yield _stop_placed(trade, leg)
-        elif leg.state is LegState.REJECTED:
+        elif leg.state is LegState.REJECTED and not _told_otherwise(trade, leg):
             yield _rejected(trade, leg)
         elif leg.state is LegState.CANCELLED:
             yield from _cancel_news(trade, before, leg)
-    elif before is not None and _stop_moved(before, leg):
-        ours = leg.trigger_price == trade.stop_price or _asked_for(before, leg)
-        yield _stop_moved_news(trade, leg) if ours else _stop_moved_outside(trade, leg)
+    elif before is not None:
+        if _stop_moved(before, leg):
+            ours = leg.trigger_price == trade.stop_price or _asked_for(before, leg)
+            yield _stop_moved_news(trade, leg) if ours else _stop_moved_outside(trade, leg)
+        if leg.refusals > before.refusals and leg.refusals % _REFUSALS_A_TELLING == _REFUSALS_TOLD:
+            yield _change_refused(trade, leg)
 
 
 def _cancel_news(trade: Trade, before: Leg | None, leg: Leg) -> Iterator[Alert]:
@@ -193,6 +199,27 @@ def _rejected(trade: Trade, leg: Leg) -> Alert:
     )
 
 
+def _told_otherwise(trade: Trade, leg: Leg) -> bool:
+    """A stop the price has passed is told with the leaving; "no position" says nothing before a reading agrees."""
+    if leg.role is Role.STOP and trade.trigger_passed:
+        return True
+    return leg.code == NO_POSITION and refused_in_a_row(trade, leg.role, leg.index)[0] < _REFUSALS_TOLD
+
+
+def _change_refused(trade: Trade, leg: Leg) -> Alert:
+    grave = leg.role is Role.STOP
+    code = f" (code {leg.code})" if leg.code is not None else ""
+    return _alert(
+        trade,
+        "change_refused",
+        Severity.CRITICAL if grave else Severity.WARNING,
+        f"{leg.client_order_id}/{leg.refusals}",
+        f"the exchange refuses to change the {_name(leg)}",
+        f"{leg.text}{code}; {leg.refusals} times in a row, Standfast keeps trying",
+        *((f"backstop {plain(trade.backstop_price)} covers the position meanwhile",) if grave else ()),
+    )
+
+
 def _cancelled_outside(trade: Trade, leg: Leg) -> Alert:
     return _alert(
         trade,
@@ -267,16 +294,26 @@ def _exit_news(trade: Trade, fact: ExitStarted) -> Iterator[Alert]:
 
 
 def _reduction_news(before: Trade, after: Trade) -> Iterator[Alert]:
-    for reduction in after.reductions[len(before.reductions) :]:
-        if reduction.quantity > ZERO:
-            yield _alert(
-                after,
-                "reduced_outside",
-                Severity.CRITICAL if reduction.cause != "manual" else Severity.WARNING,
-                reduction.execution_id,
-                f"{plain(reduction.quantity)} {after.instrument.base} went by {reduction.cause}",
-                f"at {plain(reduction.price)}; open now {plain(after.open_quantity)} {after.instrument.base}",
-            )
+    """Tell the first part of what went by one cause, and the last: an order may have many fills.
+
+    The position book raises the alarm, once for all its trades; this says what it means for one of them.
+    """
+    new = [each for each in after.reductions[len(before.reductions) :] if each.quantity > ZERO]
+    known = {each.cause for each in before.reductions}
+    over = bool(before.open_quantity) and not after.open_quantity
+    for cause in dict.fromkeys(each.cause for each in new):
+        if cause in known and not over:
+            continue
+        parts = [each for each in new if each.cause == cause]
+        together = sum((each.quantity for each in parts), ZERO)
+        yield _alert(
+            after,
+            "reduced_outside",
+            Severity.WARNING,
+            parts[0].execution_id,
+            f"{plain(together)} {after.instrument.base} went by {cause}",
+            f"at {plain(parts[-1].price)}; open now {plain(after.open_quantity)} {after.instrument.base}",
+        )
 
 
 # --- raised by the monitor itself --------------------------------------------------------------------------------

@@ -561,6 +561,25 @@ def test_what_the_exchange_takes_goes_pro_rata_and_spares_foreign_quantity(
     assert shared.alerts("unattributed_execution")[-1].severity is Severity.CRITICAL
 
 
+def test_of_many_fills_of_one_order_the_first_alone_is_told(shared: Desk) -> None:
+    for _ in range(5):
+        shared.sold("10", is_position_stop=True, order_id="one")
+    shared.sold("10", is_position_stop=True, order_id="two")
+    assert len({alert.key for alert in shared.alerts("unattributed_execution")}) == 2
+
+
+def test_a_backstop_that_no_trade_needs_stays_on_what_is_foreign_and_that_is_told(held: Desk) -> None:
+    held.bought("20")
+    held.read(position("120"))
+    held.take(slice_of("A", "0", ended=True))
+    held.read(position("20"))
+    held.pass_time(60)
+    held.read(position("20"))
+    assert not held.stops(), "nothing foreign is left without a stop by our doing"
+    (alert,) = held.alerts("backstop_stays")
+    assert "1.1465 stays on your 20 XRPUSDT long" in alert.title
+
+
 def test_fees_are_split_with_the_quantity(shared: Desk) -> None:
     shared.sold("30")
     assert sum(each.fee_usdt for each in shared.requests(ReductionBooked)) == Decimal("0.1")

@@ -13,8 +13,9 @@ from actors.messages.trading import ExitReason, ExitStarted, TradeClosed, TradeO
 from actors.model.account import OpeningView
 from actors.model.alert import Alert
 from actors.model.order import OrderIntent, OrderKind, OrderSide
-from actors.model.trade import Leg, LegState, PendingChange, Role, Trade, TradeParameters
+from actors.model.trade import Leg, LegState, PendingChange, Reduction, Role, Trade, TradeParameters
 from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.rules.decision import wants_reading
 from actors.rules.position_life import opened
 from actors.rules.sizing import size
 from actors.rules.trade_news import news
@@ -171,3 +172,67 @@ def test_a_refused_rung_leaves_no_empty_line(trade: Trade) -> None:
     rung = leg(Role.TARGET, "50", state=LegState.REQUESTED)
     (alert,) = told(trade, rung, replace(rung, state=LegState.REJECTED, text="no", code=1))
     assert alert.lines == ("no (code 1)",)
+
+
+# --- what went without an order of ours -------------------------------------------------------------------------------
+def part(number: int, quantity: str, cause: str = "backstop") -> Reduction:
+    return Reduction(execution_id=f"x{number}", quantity=D(quantity), price=D("1.14"), fee_usdt=D(0), cause=cause)
+
+
+def test_of_many_fills_of_one_backstop_the_first_and_the_last_are_told(trade: Trade) -> None:
+    parts = [part(number, "20") for number in range(5)]
+    titles = [
+        alert.title
+        for count in range(5)
+        for alert in news(
+            replace(trade, reductions=tuple(parts[:count])), replace(trade, reductions=tuple(parts[: count + 1])), ()
+        )
+    ]
+    assert len(titles) == 2
+    assert [alert.title.partition(": ")[2] for alert in news(trade, replace(trade, reductions=tuple(parts)), ())] == [
+        "100 XRP went by backstop"
+    ]
+
+
+def test_another_cause_is_told_again(trade: Trade) -> None:
+    before = replace(trade, reductions=(part(1, "20"),))
+    (alert,) = news(before, replace(before, reductions=(*before.reductions, part(2, "5", "manual"))), ())
+    assert alert.title.endswith("5 XRP went by manual")
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+def test_a_stop_the_price_has_passed_is_told_once_with_the_leaving(trade: Trade) -> None:
+    stop = leg(Role.STOP, "100", state=LegState.REQUESTED)
+    refused = replace(stop, state=LegState.REJECTED, code=110093, text="expect Falling")
+    leaving = ExitStarted(reason=ExitReason.TRIGGER_PASSED, by="rule", started_at=NOW)
+    before = replace(trade, legs=(*trade.legs, stop))
+    after = replace(trade, legs=(*trade.legs, refused), trigger_passed=True)
+    assert [alert.kind for alert in news(before, after, [leaving])] == ["exit_started"]
+
+
+def test_no_position_is_believed_and_told_only_when_it_is_said_again_and_again(trade: Trade) -> None:
+    refused = [
+        replace(leg(Role.EXIT, "100", state=LegState.REQUESTED), revision=number, intent=exit_intent(number))
+        for number in range(3)
+    ]
+    kinds = []
+    for at in range(3):
+        known = tuple(replace(each, state=LegState.REJECTED, code=110017) for each in refused[:at])
+        before = replace(trade, legs=(*trade.legs, *known, refused[at]))
+        last = replace(refused[at], state=LegState.REJECTED, code=110017, text="current position is zero")
+        after = replace(trade, legs=(*trade.legs, *known, last))
+        assert wants_reading(after), "the position is read before anything is made of it"
+        kinds.append([alert.kind for alert in news(before, after, ())])
+    assert kinds == [[], [], ["order_rejected"]]
+
+
+def exit_intent(number: int) -> OrderIntent:
+    return replace(leg(Role.EXIT, "100").intent, client_order_id=f"SF7QK2C-7K3Q9X-X-{number}")
+
+
+@pytest.mark.parametrize(("role", "severity"), [(Role.STOP, "critical"), (Role.TARGET, "warning")])
+def test_a_change_that_is_refused_again_and_again_is_told(trade: Trade, role: Role, severity: str) -> None:
+    order = leg(role, "100", state=LegState.LIVE)
+    told_of = [told(trade, replace(order, refusals=times), replace(order, refusals=times + 1)) for times in range(14)]
+    assert [len(alerts) for alerts in told_of] == [0, 0, 1, *[0] * 9, 1, 0]
+    assert told_of[2][0].severity.value == severity

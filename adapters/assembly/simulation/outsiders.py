@@ -128,7 +128,9 @@ def liquidate(world: World, dice: Random) -> None:
     venue = world.bybit.exchange.venue
     market = venue.markets[position.symbol]
     price = venue.margin.liquidation_price(account, position)
-    if price is None or price <= market.instrument.min_price:
+    slots = [account.position(position.symbol, index) for index in account.indexes(position.symbol)]
+    hedged = sum(bool(slot.size) for slot in slots) > 1  # its orders would go with those of the other side
+    if hedged or price is None or price <= market.instrument.min_price:
         return
     tick = market.instrument.tick_size
     mark = market.instrument.to_tick(price) - tick * position.sign
