@@ -8,6 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from actors.errors import Unreachable
 from actors.messages import addresses
 from actors.messages.accounts import BackstopMoved, FundingBooked, SnapshotQuestion, TradeSnapshot
@@ -15,7 +17,8 @@ from actors.messages.monitoring import LeaveNow
 from actors.messages.orders import OrderReported, PlaceOrder, StreamUp
 from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, PromisedEffect
 from actors.messages.trading import TradeAccepted, TradeClosed, TradeQuestion
-from actors.model.order import OrderState
+from actors.model.order import OrderIntent, OrderState
+from actors.rules import next_orders
 from runtime import ActorRestarted, InjectedFault, Refused
 from tests.actors.conftest import Mishap
 from tests.actors.trades.conftest import Life, TradeWorld
@@ -342,3 +345,25 @@ def test_a_trade_that_closes_before_its_cancels_are_clear_leaves_no_promise_behi
     world.report_order(entry.client_order_id)  # the stream says how
     world.until(lambda: not world.live_rows())
     assert world.unsettled(CLIENT) == []
+
+
+# --- the guard --------------------------------------------------------------------------------------------------------
+def test_a_broken_invariant_is_told_once_and_stops_neither_the_monitor_nor_its_orders(
+    world: TradeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(**terms: Any) -> OrderIntent:
+        return OrderIntent(**{**terms, "reduce_only": terms["reduce_only"] and terms["price"] is None})
+
+    monkeypatch.setattr(next_orders, "OrderIntent", careless)
+    trade = world.open_trade()
+    world.fill("E1")
+    world.pass_time(5)
+    told = world.alerts("invariant_violated")
+    assert [alert.severity.value for alert in told] == ["critical"] * 4, "one for each rung"
+    assert all("not reduce-only" in alert.lines[0] for alert in told)
+    assert failures(world, world.monitor(trade)) == 0
+    assert world.exchange.live("S") is not None
+    assert len([each for each in world.exchange.orders if "-T" in each]) == 4, "none more, and none held back"
+    world.fill("E2")
+    world.pass_time(60)
+    assert len(world.alerts("invariant_violated")) == 4

@@ -119,7 +119,9 @@ class Alerts:
         """I9: critical news is shown within 30 s of the chat's being in reach."""
         for key, promise in self._critical.items():
             if now - max(promise.since, undisturbed_since) > CRITICAL_SECONDS:
-                text = f"critical and not told for {now - promise.since:.1f} s, {now - undisturbed_since:.1f} s in reach"
+                text = (
+                    f"critical and not told for {now - promise.since:.1f} s, {now - undisturbed_since:.1f} s in reach"
+                )
                 raise Violated("I9", key, f"{text}: {promise.raised.alert.title}")
             return  # the others are younger
 

@@ -3,7 +3,8 @@
 Judged by the chat's durable record (accepted when it stands there as pending, ended when it has left) and by what the
 chat service has shown. Exempt: what says of itself that it may be a repeat ("(again)"), and an edit that shows the
 same outcome once more, which leaves nothing twice; a press of a button whose first press is still being carried out,
-and what the session turns away because 64 commands wait already (both are used up without being accepted).
+and what the session turns away because 64 commands wait already (both are used up without being accepted); what ends
+after the person has blocked the bot, which nobody can show them.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Commands:
     def seen(self, sight: Sight) -> None:
         self._sights.append(sight)
 
-    def kept(self, record: ChatRecord, now: float) -> None:
-        """Judge a chat's record that has become durable."""
+    def kept(self, record: ChatRecord, now: float, *, unseeing_until: float = 0.0) -> None:
+        """Judge a chat's record that has become durable. `unseeing_until`: until then the person let nothing in."""
         pending = {each.update_id: each for each in record.pending}
         for update_id, each in pending.items():
             if update_id in self._ended:
@@ -49,16 +50,16 @@ class Commands:
                 self._accepted[update_id] = now
                 self._tapped[update_id] = each.message_id
         for update_id in [each for each in self._accepted if each not in pending]:
-            self._end(update_id)
+            self._end(update_id, unseeing_until)
 
-    def _end(self, update_id: int) -> None:
+    def _end(self, update_id: int, unseeing_until: float) -> None:
         since, tapped = self._accepted.pop(update_id), self._tapped.pop(update_id)
         self._ended.add(update_id)
         fitting = [
-            each
-            for each in self._sights
-            if each.at >= since - 1.0 and (not each.edited or each.message_id == tapped)
+            each for each in self._sights if each.at >= since - 1.0 and (not each.edited or each.message_id == tapped)
         ]
+        if not fitting and since < unseeing_until:
+            return
         if not fitting:
             raise Violated("I8", str(update_id), "a command ended and nothing of it was ever shown")
         # An outcome that replaces the tapped message can be nobody else's.

@@ -4,7 +4,9 @@
 late* is a filled size without the trade's own stop for more than 2 s.
 
 Exempt from the first: a side that none of our trades holds anything of (it is foreign), and the while in which the
-position's own stop has fired and what it left is being closed: what fired last is the last line there is.
+position's own stop has fired and what it left is being closed: what fired last is the last line there is; the while
+after a hand in the app has cancelled the position's own stop (the daemon never cancels that one, it only moves it), or
+the exchange did, on its way to liquidate.
 Exempt from the second: a size under the smallest order (only the backstop can cover it; the person must have been
 told), a trade whose stop has fired or which leaves (its stop may not be cancelled before it is flat: see below), and
 what a fault of this symbol, trade or daemon may have delayed, for as long as that fault states.
@@ -24,11 +26,18 @@ from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.records import Account, Position
 from adapters.simulated.venue import stop_cover
 
-AT_WORK_MS = 30_000  # what a fired position stop has left over is closed within this
+AT_WORK_MS = 30_000  # what a fired position stop has left over is closed, one that was cancelled is back, within this
+BY_LIQUIDATION = "CancelAllBeforeLiq"
+BY_REQUEST = "EC_PerCancelRequest"  # by its id, or with all others
 
 
-def check_position(account: Account, position: Position, trades: Iterable[Held], *, now_ms: int, excused: bool) -> None:
-    """I2: what our trades hold is covered by stops at every instant."""
+def check_position(
+    account: Account, position: Position, trades: Iterable[Held], *, now_ms: int, excused: bool, swept: bool = False
+) -> None:
+    """I2: what our trades hold is covered by stops at every instant.
+
+    `excused`: a fault may have delayed the daemon. `swept`: somebody has cancelled whole symbols by hand in this world.
+    """
     own, system = stop_cover(account, position)
     if own + system >= position.size:
         return
@@ -40,20 +49,20 @@ def check_position(account: Account, position: Position, trades: Iterable[Held],
         and held.open_quantity > 0
         for held in trades
     )
-    if ours and not _last_line_fired(account, position, now_ms=now_ms, excused=excused):
+    since = position.opened_ms if excused else max(position.opened_ms, now_ms - AT_WORK_MS)
+    if ours and not _last_line_gone(account, position, since_ms=since, swept=swept):
         text = f"size {position.size}, stops for {own} of ours and {system} of the position's"
         raise Violated("I2", f"{account.name}/{position.symbol}", text)
 
 
-def _last_line_fired(account: Account, position: Position, *, now_ms: int, excused: bool) -> bool:
-    """Tell whether the position's own stop has fired since, and what it left may still be being closed."""
-    earliest = 0 if excused else now_ms - AT_WORK_MS
+def _last_line_gone(account: Account, position: Position, *, since_ms: int, swept: bool) -> bool:
+    """Tell whether the position's own stop has fired since, or was taken away at the exchange: by hand, by liquidation."""
     return any(
-        order.triggered
-        and order.is_position_stop
+        order.is_position_stop
         and order.position_idx == position.index
         and order.symbol == position.symbol
-        and order.updated_ms > max(earliest, position.opened_ms)
+        and order.updated_ms > since_ms
+        and (order.triggered or order.cancel_type == BY_LIQUIDATION or (swept and order.reject_reason == BY_REQUEST))
         for order in reversed(account.orders.values())
     )
 

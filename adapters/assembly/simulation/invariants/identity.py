@@ -105,7 +105,9 @@ class Identities:
         if client_order_id not in self.requested:
             raise Violated("I14", client_order_id, "it was sent before its intent was committed")
         if parsed.epoch > self.epoch:
-            raise Violated("I14", client_order_id, f"it was sent under an epoch nobody has begun; {self.epoch} is the newest")
+            raise Violated(
+                "I14", client_order_id, f"it was sent under an epoch nobody has begun; {self.epoch} is the newest"
+            )
 
     def check_changed(self, client_order_id: str, *, cancels: bool) -> None:
         """I14: a change of an order leaves under a durable intent too."""

@@ -75,5 +75,7 @@ class Isolation:
     def check_rest(self) -> None:
         """I10: at most one message in a hundred waited longer than 250 ms."""
         if self.handled >= ENOUGH and self.late * 100 > self.handled:
-            text = f"{self.late} of {self.handled} messages waited over {MOST_SECONDS} s, the longest {self.worst:.2f} s"
+            text = (
+                f"{self.late} of {self.handled} messages waited over {MOST_SECONDS} s, the longest {self.worst:.2f} s"
+            )
             raise Violated("I10", "monitors", text)

@@ -24,7 +24,9 @@ def check_replay(held: Held, facts: Sequence[Any]) -> None:
     for at, (fact, watched) in enumerate(zip(facts, held.states, strict=True)):
         state = opened(fact) if state is None else evolve(state, fact)
         if state != watched:
-            raise Violated("I15", trade_id, f"the first {at + 1} facts fold to another trade: {_difference(state, watched)}")
+            raise Violated(
+                "I15", trade_id, f"the first {at + 1} facts fold to another trade: {_difference(state, watched)}"
+            )
 
 
 def _difference(ours: Trade, watched: Trade) -> str:

@@ -76,7 +76,9 @@ class ExecutionLedger:
     def _check_reported(self, trade_id: str, fact: ExecutionReported) -> None:
         row = self._find(fact.execution_id)
         told = (fact.client_order_id, fact.quantity, fact.price)
-        same = row is not None and told == (row.link_id, row.qty, row.price) and abs(fact.fee_usdt - row.fee) < FEE_DIGITS
+        same = (
+            row is not None and told == (row.link_id, row.qty, row.price) and abs(fact.fee_usdt - row.fee) < FEE_DIGITS
+        )
         if not same:
             raise Violated("I1", trade_id, f"counted {told} for {fact.execution_id}, which the exchange never made so")
 

@@ -152,7 +152,8 @@ class Watch:
             return
         try:
             self.identities.chat_kept(name, body)
-            self.commands.kept(body, self._clock.monotonic())
+            unseeing = 0.0 if self._chat is None else self._chat.blocked_until
+            self.commands.kept(body, self._clock.monotonic(), unseeing_until=unseeing)
         except Violated as found:
             self._keep(found)
 
@@ -300,13 +301,14 @@ class Watch:
 
     def _check_positions(self, symbol: str) -> None:
         excused = self._faults.excused_until(symbol) > self._clock.monotonic()
+        swept = bool(self._faults.happened["manual_cancel_all"])
         most = self._venue.markets[symbol].instrument.max_leverage
         for account in self._venue.accounts.values():
             for index in account.indexes(symbol):
                 position = account.positions.get((symbol, index))
                 if position is not None and position.size:
                     ours, now_ms = self._live.values(), self._venue.clock()
-                    cover.check_position(account, position, ours, now_ms=now_ms, excused=excused)
+                    cover.check_position(account, position, ours, now_ms=now_ms, excused=excused, swept=swept)
                     limits.check_leverage(position, ours, most)
 
     # --- as time passes -----------------------------------------------------------------------------------------------
