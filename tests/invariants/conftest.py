@@ -62,7 +62,7 @@ def opening(plan: str = PLAN, *, trade_id: str = TRADE_ID, number: int = 1, open
         instrument=rules,
         fees=fees,
         position_index=0,
-        backstop_price=Decimal("61800"),
+        backstop_price=Decimal(61800),
         parameters=TradeParameters(),
         opened_by=opened_by,
         opened_at=NOON,

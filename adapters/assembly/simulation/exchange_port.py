@@ -28,6 +28,7 @@ from adapters.simulated.v5_signing import AHEAD_MS
 from runtime.clock import Clock
 
 WRITES = (PlaceOrder, AmendOrder, CancelOrder, SetPositionStop, EnsureLeverage)
+_CHANGES = {"/v5/order/amend": False, "/v5/order/cancel": True}  # whether it cancels
 READ_TIMEOUT_SECONDS = 5.0
 WINDOW_SECONDS = 5.0  # the receive window: a request arriving later is refused
 STALE_SECONDS = 0.7  # how far a reading may lag behind the stream
@@ -53,6 +54,7 @@ class ExchangeLine:
         self.streams: dict[str, AccountStream] = {}  # by account: the latest run's
         self._open: list[dict[str, AccountStream]] = []  # every living run's
         self.on_placed: Callable[[str, str], None] = lambda _account, _client_order_id: None
+        self.on_changed: Callable[[str, bool], None] = lambda _client_order_id, _cancels: None
         self._endpoints = v5_routes.endpoints(bybit)
         self._clock = clock
         self._agenda = agenda
@@ -118,6 +120,8 @@ class ExchangeLine:
         owner = self.bybit.exchange.venue.accounts[account] if endpoint.signed else None
         if path == "/v5/order/create" and "orderLinkId" in params:
             self.on_placed(account, params["orderLinkId"])
+        elif path in _CHANGES and "orderLinkId" in params:
+            self.on_changed(params["orderLinkId"], _CHANGES[path])
         envelope = self.halts.refusal(path, params) or v5_routes.answer(
             self.bybit, endpoint, owner, params, lambda _: True
         )

@@ -56,7 +56,7 @@ def check_position(
 
 
 def _last_line_gone(account: Account, position: Position, *, since_ms: int, swept: bool) -> bool:
-    """Tell whether the position's own stop has fired since, or was taken away at the exchange: by hand, by liquidation."""
+    """Tell whether the position's own stop has fired since, or was taken away: by hand, by liquidation."""
     return any(
         order.is_position_stop
         and order.position_idx == position.index

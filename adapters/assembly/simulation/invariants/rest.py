@@ -84,7 +84,9 @@ def check_protection(held: Held, account: Account) -> None:
     if fits != [True] or stops[0].trigger_price != trade.stop_price:
         found = [(str(order.leaves), str(order.trigger_price)) for order in stops]
         raise Violated("I2", trade.trade_id, f"holds {quantity}, stop wanted at {trade.stop_price}, there are {found}")
-    if held.resting_targets != quantity or skewed(held, quantity):
+    # Nor a target: what is worth less than an order rests nowhere, and waits for the stop, or for more to fill.
+    dust = quantity * min(rung.price for rung in trade.plan.rungs) < trade.instrument.min_notional_usdt
+    if (held.resting_targets != quantity or skewed(held, quantity)) and not (dust and not held.resting_targets):
         text = f"holds {quantity}, its targets come to {held.resting_targets} and may be out of their shares"
         raise Violated("I3", trade.trade_id, text)
     if trade.moved_to_breakeven and lost_at(held, quantity, trade.stop_price) > 0:

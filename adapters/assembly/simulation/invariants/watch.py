@@ -95,7 +95,7 @@ class Watch:
         chat.on_shown = both
 
     def begins(self, system: ActorSystem, store: StorePort) -> None:
-        """A run of the daemon begins on this store. Where it knows that it lost some, what is stored counts from now."""
+        """A run of the daemon begins. Where its store knows that it lost some, what is stored counts from now."""
         if store.forgotten is not None and store.forgotten.epoch == store.epoch:
             self._take_as_stored(store)
         self._system = system
@@ -215,6 +215,13 @@ class Watch:
         except Violated as found:
             self._keep(found)
 
+    def changing(self, client_order_id: str, cancels: bool) -> None:
+        """Judge an amend or a cancel as it reaches the exchange."""
+        try:
+            self.identities.check_changed(client_order_id, cancels=cancels)
+        except Violated as found:
+            self._keep(found)
+
     def exchange_changed(self, events: Sequence[PrivateEvent]) -> None:
         """Look, at the next check, at whatever these rows are about."""
         now = self._clock.monotonic()
@@ -252,7 +259,7 @@ class Watch:
             self.ownership.event(event)
 
     def stepped(self, system: ActorSystem, path: str) -> None:
-        """This actor has just had its turn."""
+        """Measure what an actor has just had its turn with."""
         if system is self._system:
             self.isolation.stepped(path, self._clock.monotonic())
 
