@@ -192,6 +192,16 @@ class StorePort(Protocol):
     def close(self) -> None: ...
 
 
+class BackupPort(Protocol):
+    """Copies of one store. Both methods may raise Unreachable."""
+
+    def back_up(self) -> str:
+        """Make a whole, checked copy and give its name. StateDamaged: the store in use fails the check."""
+
+    def age_seconds(self) -> float | None:
+        """Give how old the newest copy is; None when there is none."""
+
+
 class FencePort(Protocol):
     """The run lock as seen at the moment of sending."""
 

@@ -61,6 +61,13 @@ class TimingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepingSettings:
+    backup_seconds: float = 3600.0  # between copies of the store
+    backups_kept: int = 48  # copies; those from before a migration stay beside them
+    settled_days: float = 30.0  # how long settled requests and expired keys stay in the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     accounts: tuple[AccountSettings, ...] = (AccountSettings(name="main"),)
     exchange: ExchangeSettings = ExchangeSettings()
@@ -68,6 +75,7 @@ class Settings:
     trading: TradingSettings = TradingSettings()
     alerts: AlertSettings = AlertSettings()
     timing: TimingSettings = TimingSettings()
+    keeping: KeepingSettings = KeepingSettings()
 
     @property
     def paper(self) -> bool:

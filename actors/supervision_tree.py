@@ -31,13 +31,14 @@ from actors.lane import Lane
 from actors.messages import addresses
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.port_slot import PortSlot
-from actors.ports import ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
+from actors.ports import BackupPort, ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
 from actors.position_book import PositionBook
 from actors.position_monitor import PositionMonitor, RunIdentity
 from actors.positions_room import PositionsRoom
 from actors.price_watcher import PriceWatcher, coalesce_key
 from actors.private_stream import PrivateStream
 from actors.reconciler import Reconciler, ReconcilerTerms
+from actors.record_keeper import KeepingTerms, RecordKeeper
 from actors.rules.alerting import AlertingPolicy
 from actors.store import Store
 from actors.trade_desk import TradeDesk
@@ -78,6 +79,8 @@ class World:
     default_chat_id: int | None = None
     chats: ChildSpec | None = None  # the room of chats and health are specs of their own authors
     health: ChildSpec | None = None
+    backups: BackupPort | None = None  # None: somebody else sees to them
+    keeping: KeepingTerms = KeepingTerms()  # noqa: RUF009 - an immutable value
     parameters: TradeParameters = TradeParameters()  # noqa: RUF009 - an immutable value
     backstop: BackstopSettings = BackstopSettings()  # noqa: RUF009 - an immutable value
     client: ClientTerms = ClientTerms()  # noqa: RUF009 - an immutable value
@@ -92,6 +95,9 @@ def daemon_tree(world: World) -> tuple[Spec, ...]:
     """Give the root's children in their starting order."""
     rooms: list[Spec] = [_store(world), _alerts(world), _market(world), _accounts(world), _desk(world)]
     rooms += [room for room in (world.chats, world.health) if room is not None]
+    if world.backups is not None:
+        keeper = partial(RecordKeeper, port=world.backups, terms=world.keeping)
+        rooms.append(ChildSpec("records", keeper, dispatcher="thread", on_exhausted=OnExhausted.PARK))
     return tuple(rooms)
 
 

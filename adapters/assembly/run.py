@@ -22,9 +22,11 @@ from urllib.parse import urlsplit
 import structlog
 
 from actors.errors import OutsideError, Unreachable
+from actors.model.alert import Severity
 from actors.ports import ChatPort
 from actors.settings import Settings
 from adapters.assembly.daemon import Daemon, Outside, boot_id
+from adapters.assembly.restored_news import restored_news
 from adapters.assembly.verbs import Verbs
 from adapters.assembly.wiring import terms_of
 from adapters.bybit.access import BybitAccess
@@ -149,6 +151,7 @@ class _Run:
             notify("READY=1")
             self._log.info("commands_accepted", state=str(self._folder.path))
             self._tell_started(daemon)
+            self._tell_restored(daemon)
             self._ending.wait()
             self._tell_stopping(daemon)
         finally:
@@ -194,6 +197,7 @@ class _Run:
             terms=self._terms,
             beat=_tell_watchdog,
             on_escalation=self._on_escalation,
+            backups_kept=self._settings.keeping.backups_kept,
             on_fenced=self._on_fenced,
         )
 
@@ -212,6 +216,17 @@ class _Run:
         mode = "PAPER (no keys given: a local exchange, no real money)" if self._settings.paper else "LIVE"
         print(f"Standfast {self._version}: {mode}, exchange {self._exchange_url}", flush=True)
         print(f"state {self._folder.path}, run {daemon.identity.epoch}; stop with Ctrl-C", flush=True)
+        if daemon.restored is not None:
+            restored = daemon.restored
+            self._log.critical(
+                "state_restored",
+                damage=restored.damage,
+                source=restored.source,
+                commits=restored.commits,
+                lost_commits=restored.lost_commits,
+                set_aside=str(restored.set_aside),
+            )
+            print("\n".join(restored_news(restored)), flush=True)
         notes = [*self._notes, *daemon.notes]
         for note in notes:
             print(f"note: {note}", flush=True)
@@ -226,6 +241,11 @@ class _Run:
             *self._notes,
             *daemon.notes,
         )
+
+    def _tell_restored(self, daemon: Daemon) -> None:
+        if daemon.restored is not None:
+            title, *lines = restored_news(daemon.restored)
+            daemon.announce("state_restored", title, *lines, severity=Severity.CRITICAL)
 
     def _tell_stopping(self, daemon: Daemon) -> None:
         why = "it gave up and comes back through its start" if self._gave_up else "on request"

@@ -18,9 +18,10 @@ from actors.messages import addresses
 from actors.messages.health import HostReading
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.operator_session import OperatorSession
-from actors.ports import ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
+from actors.ports import BackupPort, ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
 from actors.position_monitor import RunIdentity
 from actors.reconciler import ReconcilerTerms
+from actors.record_keeper import KeepingTerms
 from actors.rules.alerting import AlertingPolicy
 from actors.rules.plan_text import parse_plan
 from actors.rules.reconcile_pace import PaceTerms
@@ -54,6 +55,7 @@ class Terms:
     read_plan: Callable[..., Any] = parse_plan
     monitor_intensity: Intensity = MONITOR_INTENSITY
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    keeping: KeepingTerms = field(default_factory=KeepingTerms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class Ports:
     read_host: Callable[[], HostReading]
     on_fenced: Callable[[str], None] = lambda _text: None  # told when a request was held back: this run must end
     beat: Callable[[], None] = lambda: None  # told on every healthy beat; the service manager's watchdog
+    backups: BackupPort | None = None
 
 
 def terms_of(settings: Settings, *, version: str, default_chat_id: int | None) -> Terms:
@@ -89,6 +92,9 @@ def terms_of(settings: Settings, *, version: str, default_chat_id: int | None) -
         ),
         reconciler=ReconcilerTerms(pace=PaceTerms(steady_seconds=settings.timing.slow_read_seconds)),
         alerts=settings.alerts,
+        keeping=KeepingTerms(
+            backup_seconds=settings.keeping.backup_seconds, settled_days=settings.keeping.settled_days
+        ),
         read_plan=partial(_read_plan, settings),
     )
 
@@ -126,6 +132,8 @@ def wire(system: ActorSystem, identity: RunIdentity, terms: Terms, ports: Ports)
             mailbox=MailboxSpec(capacity=20_000),
             handler_deadline_seconds=ROOM_HANDLER_SECONDS,
         ),
+        backups=ports.backups,
+        keeping=terms.keeping,
         parameters=terms.parameters,
         backstop=terms.backstop,
         client=terms.client,
