@@ -27,6 +27,7 @@ from actors.settings import (
     AlertSettings,
     ChatSettings,
     ExchangeSettings,
+    KeepingSettings,
     Settings,
     TimingSettings,
     TradingSettings,
@@ -235,6 +236,11 @@ def _tree(written: Written) -> Settings:
             own_stop_deadline_seconds=written.own_stop_deadline_seconds,
             slow_read_seconds=written.reconcile_seconds,
             stop_deadline_seconds=written.stop_deadline_seconds,
+        ),
+        keeping=KeepingSettings(
+            backup_seconds=written.backup_minutes * 60,
+            backups_kept=written.backups_kept,
+            settled_days=written.settled_days,
         ),
     )
 

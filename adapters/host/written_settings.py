@@ -167,6 +167,27 @@ class Written(BaseSettings):
         title="seconds from 1 to 300",
         description="For an orderly end of the daemon; service managers kill after 90 s.",
     )
+    backup_minutes: Seconds = Field(
+        60,
+        ge=1,
+        le=1440,
+        title="minutes from 1 to 1440",
+        description="Between copies of the store in backups/: what a restore may have forgotten at the most.",
+    )
+    backups_kept: int = Field(
+        48,
+        ge=1,
+        le=10000,
+        title="a whole number from 1 to 10000",
+        description="How many of those copies stay; the oldest goes first. Copies from before an update always stay.",
+    )
+    settled_days: Seconds = Field(
+        30,
+        ge=1,
+        le=3650,
+        title="days from 1 to 3650",
+        description="How long requests that were settled and keys that expired stay in the store. Trades stay.",
+    )
     enable_mirror_trading: bool = Field(
         default=False,
         title="true or false",
