@@ -217,6 +217,8 @@ class Trade:
         """Replace the leg of this client order id, or add it."""
         for at, known in enumerate(self.legs):
             if known.client_order_id == leg.client_order_id:
+                if known == leg:
+                    return self  # most reports say what is known
                 return replace(self, legs=(*self.legs[:at], leg, *self.legs[at + 1 :]))
         return replace(self, legs=(*self.legs, leg))
 

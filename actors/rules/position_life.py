@@ -325,18 +325,17 @@ def _filled_up(leg: Leg, at: Any) -> Leg:
 
 def _after_fill(before: Trade, after: Trade) -> Trade:
     """Keep what follows from a changed open size: who bears the funding, whether a rung was reached, doubt."""
+    hit = after.first_target_hit or _rung_reached(after)
+    same = after.legs is before.legs and after.reductions is before.reductions
+    if same:
+        return after if hit is after.first_target_hit else replace(after, first_target_hit=hit)
     opened_before, opened_now = before.open_quantity, after.open_quantity
     if opened_now == opened_before and after.exited_quantity == before.exited_quantity:
-        return replace(after, first_target_hit=after.first_target_hit or _rung_reached(after))
+        return after if hit is after.first_target_hit else replace(after, first_target_hit=hit)
     borne = after.funding_since_entry_usdt
     if opened_before and opened_now < opened_before:
         borne = borne * opened_now / opened_before
-    return replace(
-        after,
-        funding_since_entry_usdt=borne,
-        first_target_hit=after.first_target_hit or _rung_reached(after),
-        verified=False,
-    )
+    return replace(after, funding_since_entry_usdt=borne, first_target_hit=hit, verified=False)
 
 
 def _rung_reached(trade: Trade) -> bool:
