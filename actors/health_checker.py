@@ -14,6 +14,7 @@ from actors.messages.accounts import ClockOffsetQuestion
 from actors.messages.alert_records import AlertGivenUp, AlertsQuestion, AlertsReading
 from actors.messages.alerts import RaiseAlert
 from actors.messages.health import ActorLine, Finding, HealthQuestion, HealthReading, HostReading, StreamLine, Verdict
+from actors.messages.keeping import StoreQuestion, StoreReading
 from actors.messages.lanes import AccountFenced, AccountRestored, AccountSuspended
 from actors.messages.market import MarketStreamDown, MarketStreamUp
 from actors.messages.orders import StreamDown, StreamFaulted, StreamUp
@@ -44,7 +45,12 @@ STREAM = "health"  # never holds a fact: a stream to promise alerts in
 MARKET = "market"
 BEATS_TO_BELIEVE = 2  # a change for the better, or to degraded, is told once it lasted this many beats
 
-TOLD_BY_THEMSELVES = {"actor_parked", "account_suspended", "chat_conflict"}  # each has an alert of its own
+TOLD_BY_THEMSELVES = {
+    "actor_parked",
+    "account_suspended",
+    "chat_conflict",
+    "writes_failing",
+}  # each has an alert of its own
 
 DEFAULT_LIMITS = HealthLimits()
 _SEVERITIES = {Verdict.OK: Severity.INFO, Verdict.DEGRADED: Severity.WARNING, Verdict.CRITICAL: Severity.CRITICAL}
@@ -121,6 +127,7 @@ class HealthChecker(Actor):
         self._chat_conflict = False
         self._offsets: dict[str, float] = {}
         self._alerts: AlertsReading | None = None
+        self._store: StoreReading | None = None
         self._restarts = 0
         self._dead_letters = 0
         self._strangers = 0
@@ -145,6 +152,7 @@ class HealthChecker(Actor):
         self._forget_the_old()
         self._last = self._judge()
         self.context.ask(addresses.ALERT_DISPATCHER, AlertsQuestion(), tag="alerts")
+        self.context.ask(addresses.STORE, StoreQuestion(), tag="store")
         self._tell_change(self._last.verdict, self._last.findings)
 
     @handles(_AskOffsets)
@@ -161,6 +169,8 @@ class HealthChecker(Actor):
             self._offsets[account] = float(answer.value)
         elif isinstance(answer.value, AlertsReading):
             self._alerts = answer.value
+        elif isinstance(answer.value, StoreReading):
+            self._store = answer.value
 
     @handles(NotAnswered)
     def _on_not_answered(self, silence: NotAnswered) -> None:
@@ -168,6 +178,8 @@ class HealthChecker(Actor):
         kind, _, account = str(silence.tag).partition("/")
         if kind == "offset":
             self._offsets.pop(account, None)
+        elif kind == "store":
+            self._store = None
         else:
             self._alerts = None
 
@@ -203,6 +215,7 @@ class HealthChecker(Actor):
             clock_offsets=readings.clock_offsets,
             host=readings.host,
             alerts=readings.alerts,
+            store=readings.store,
         )
 
     def _note_parked(self, tree: tuple[CellSnapshot, ...]) -> None:
@@ -235,6 +248,7 @@ class HealthChecker(Actor):
             clock_offsets=tuple(sorted(self._offsets.items())),
             host=self._read_host(),
             alerts=self._alerts,
+            store=self._store,
             alerts_given_up=len(self._given_up),
         )
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from actors.messages.alert_records import AlertsReading
+from actors.messages.keeping import StoreReading
 
 
 class Verdict(StrEnum):
@@ -60,6 +62,23 @@ class StreamLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Uncovered:
+    """Quantity of one side that no stop at the exchange covers."""
+
+    symbol: str
+    side: str  # "long" or "short"
+    quantity: Decimal  # base units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverRead:
+    """What a reading of an account shows of sides where trades of ours hold something."""
+
+    account: str
+    uncovered: tuple[Uncovered, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostReading:
     """The machine as the process sees it."""
 
@@ -91,3 +110,4 @@ class HealthReading:
     clock_offsets: tuple[tuple[str, float], ...]  # (account, seconds the exchange is ahead)
     host: HostReading | None
     alerts: AlertsReading | None
+    store: StoreReading | None = None

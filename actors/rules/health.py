@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from actors.messages.alert_records import AlertsReading
 from actors.messages.health import ActorLine, Finding, HostReading, StreamLine, Verdict
+from actors.messages.keeping import StoreReading
 from actors.rules.ages import span
 
 MEBIBYTE = 1024 * 1024
@@ -34,6 +35,7 @@ class HealthLimits:
     disk_critical_bytes: int = 100 * MEBIBYTE
     memory_degraded_bytes: int = 100 * MEBIBYTE  # available on the machine
     alert_waiting_seconds: float = 60.0
+    backup_age_seconds: float = 2 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Readings:
     clock_offsets: tuple[tuple[str, float], ...] = ()  # (account, seconds)
     host: HostReading | None = None
     alerts: AlertsReading | None = None
+    store: StoreReading | None = None
     alerts_given_up: int = 0  # lately
 
 
@@ -85,6 +88,7 @@ def _findings(readings: Readings, limits: HealthLimits) -> Iterator[Finding]:
     yield from _stream_findings(readings, limits)
     yield from _chat_findings(readings, limits)
     yield from _host_findings(readings, limits)
+    yield from _store_findings(readings, limits)
 
 
 def _account_findings(readings: Readings) -> Iterator[Finding]:
@@ -179,6 +183,24 @@ def _host_findings(readings: Readings, limits: HealthLimits) -> Iterator[Finding
     if host.memory_available_bytes < limits.memory_degraded_bytes:
         text = f"the machine has {host.memory_available_bytes // MEBIBYTE} MiB of memory left"
         yield Finding(code="memory_low", subject="", verdict=Verdict.DEGRADED, text=text)
+
+
+def _store_findings(readings: Readings, limits: HealthLimits) -> Iterator[Finding]:
+    store = readings.store
+    if store is None:
+        return
+    if store.failing_seconds is not None:
+        text = (
+            f"the disk has taken no writes for {span(store.failing_seconds)}, {store.held} are kept in memory, "
+            f"nothing new is opened: {store.reason}"
+        )
+        yield Finding(code="writes_failing", subject="", verdict=Verdict.CRITICAL, text=text)
+    if store.backup_fault:
+        text = f"the store could not be backed up: {store.backup_fault}"
+        yield Finding(code="backup_failed", subject="", verdict=Verdict.DEGRADED, text=text)
+    elif (store.backup_age_seconds or 0.0) > limits.backup_age_seconds:
+        text = f"the last backup was made {span(store.backup_age_seconds or 0.0)} ago"
+        yield Finding(code="backup_old", subject="", verdict=Verdict.DEGRADED, text=text)
 
 
 def notes(readings: Readings) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ def health_screen(reading: HealthReading) -> Screen:
         lines.append(
             f"disk {host.disk_free_bytes // MEBIBYTE} MiB free, memory {host.memory_used_bytes // MEBIBYTE} MiB"
         )
+    if reading.store is not None and reading.store.backup_age_seconds is not None:
+        lines.append(f"last backup {span(reading.store.backup_age_seconds)} ago")
     lines.append(f"up {span(reading.uptime_seconds)}, {reading.restarts} restarts, {reading.dead_letters} dead letters")
     lines += reading.notes
     return Screen(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from actors.messages.health import ActorLine, HostReading, StreamLine, Verdict
+from actors.messages.keeping import StoreReading
 from actors.rules.health import HealthLimits, Readings, Trouble, is_monitor, judge, notes
 
 MEBIBYTE = 1024 * 1024
@@ -105,3 +106,16 @@ def test_an_sqlite_with_the_checkpoint_race_is_noted(version: str, noted: bool) 
 def test_a_monitor_is_known_by_its_path() -> None:
     assert is_monitor(MONITOR)
     assert not is_monitor("accounts/main/client")
+
+
+def test_a_disk_that_takes_no_writes_is_critical_and_an_old_or_failed_backup_degraded() -> None:
+    def store(**more: Any) -> Readings:
+        usual = {"failing_seconds": None, "reason": "", "held": 0, "backup_age_seconds": 720.0, "backup_fault": ""}
+        return Readings(store=StoreReading(**{**usual, **more}))
+
+    assert judge(store(), HealthLimits()) == (Verdict.OK, ())
+    verdict, (finding,) = judge(store(failing_seconds=125.0, reason="full", held=9), HealthLimits())
+    assert (verdict, finding.code) == (Verdict.CRITICAL, "writes_failing")
+    assert "9 are kept in memory" in finding.text
+    for trouble in ({"backup_fault": "no space"}, {"backup_age_seconds": 3 * 86_400.0}):
+        assert judge(store(**trouble), HealthLimits())[0] is Verdict.DEGRADED

@@ -75,6 +75,8 @@ class MemoryStore:
 
     epoch = 1
     installation = "TEST"
+    forgotten = None
+    held = 0  # its disk takes everything
 
     def __init__(self, disk: Disk, now: Callable[[], datetime]) -> None:
         self._disk = disk
