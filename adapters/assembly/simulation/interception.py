@@ -89,6 +89,8 @@ class Interception:
 
     def __call__(self, process: Process, path: str, message: Any) -> InjectedFault | None:
         self.on_handled(path, message)
+        if path == addresses.CHAT_COURIER:
+            self._chat.delivering = message.effect_key if isinstance(message, DeliverAlert) else ""
         if self._aimed:
             fault = self._strike_aimed(process, path, message)
             if fault is not None:
@@ -96,7 +98,6 @@ class Interception:
         if "/client/" in path:
             return InjectedFault(spend_seconds=self._line.latency_of(message))
         if path == addresses.CHAT_COURIER:
-            self._chat.delivering = message.effect_key if isinstance(message, DeliverAlert) else ""
             slow = isinstance(message, DeliverAlert | ShowScreen)
             return InjectedFault(spend_seconds=self._dice.uniform(0.02, 0.2)) if slow else None
         if path == addresses.STORE and isinstance(message, Append):

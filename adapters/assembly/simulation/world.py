@@ -140,7 +140,7 @@ class World:
         )
 
     def _open_chat(self) -> ChatService:
-        return ChatService(self.clock, self.agenda, self.faults, self.story, self.dice("chat"))
+        return ChatService(self.venue_clock, self.agenda, self.faults, self.story, self.dice("chat"))
 
     def _surroundings(self) -> Surroundings:
         accounts = tuple(AccountSettings(name=name) for name in self.scenario.accounts)
