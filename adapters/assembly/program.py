@@ -1,4 +1,8 @@
-"""The program: a command value to the verb that carries it out, and an exit code."""
+"""The program: a command value to the verb that carries it out, and an exit code.
+
+Each verb imports what it needs when it is asked for: a status should not wait for a chat library, and a daemon that
+comes back after a crash should not wait for the demonstration.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,6 @@ import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.assembly.demo import run_demo
-from adapters.assembly.exchange_process import run_exchange
-from adapters.assembly.remote import close_trades, open_trade, show_status
-from adapters.assembly.run import run_daemon
 from adapters.cli.arguments import Close, Demo, Exchange, Run, Simulate, Status, Trade, Version, parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,19 +20,31 @@ def main(argv: Sequence[str]) -> int:
     number = version()
     match parse(argv, version=number):
         case Run() as command:
+            from adapters.assembly.run import run_daemon  # noqa: PLC0415 - see above
+
             return run_daemon(command, version=number)
         case Demo() as command:
+            from adapters.assembly.demo import run_demo  # noqa: PLC0415 - see above
+
             return run_demo(command.seed, as_json=command.as_json)
         case Exchange() as command:
+            from adapters.assembly.exchange_process import run_exchange  # noqa: PLC0415 - see above
+
             return run_exchange(command)
         case Status() as command:
+            from adapters.assembly.remote import show_status  # noqa: PLC0415 - see above
+
             return show_status(command)
         case Trade() as command:
+            from adapters.assembly.remote import open_trade  # noqa: PLC0415 - see above
+
             return open_trade(command)
         case Close() as command:
+            from adapters.assembly.remote import close_trades  # noqa: PLC0415 - see above
+
             return close_trades(command)
         case Simulate() as command:
-            from adapters.assembly.simulation.verb import simulate  # noqa: PLC0415 - no other verb waits for it
+            from adapters.assembly.simulation.verb import simulate  # noqa: PLC0415 - see above
 
             return simulate(command)
         case Version():

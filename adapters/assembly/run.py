@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 import structlog
@@ -38,10 +38,9 @@ from adapters.host.run_lock import LockedByAnother, RunLock
 from adapters.host.service_manager import notify
 from adapters.host.settings_file import Read, SettingsFaults, load_settings
 from adapters.host.state_folder import StateFolder, StateFolderUnusable, make, state_folder
-from adapters.simulated.config import ExchangeConfig
-from adapters.simulated.server import ExchangeServer
-from adapters.telegram.bot import TelegramChat
-from adapters.telegram.config import TelegramConfig
+
+if TYPE_CHECKING:
+    from adapters.simulated.server import ExchangeServer
 
 ENDED = 0
 GAVE_UP = 70
@@ -177,6 +176,9 @@ class _Run:
             }
         rest_url, ws_url = exchange.rest_url, exchange.ws_url
         if not _is_local(rest_url):  # no exchange process of the person's own was named: bring one along
+            from adapters.simulated.config import ExchangeConfig  # noqa: PLC0415 - a live daemon does without
+            from adapters.simulated.server import ExchangeServer  # noqa: PLC0415
+
             try:
                 self._paper = ExchangeServer(ExchangeConfig(state_file=self._folder.paper_exchange))
                 self._paper.start()
@@ -305,6 +307,9 @@ def _chat(settings: Settings) -> Callable[[], ChatPort]:
     chat = settings.chat
     if not chat.token:
         return lambda: ConsoleChat(sys.stdin, sys.stdout, listens=_somebody_may_type(sys.stdin))
+    from adapters.telegram.bot import TelegramChat  # noqa: PLC0415 - a daemon without a token does without
+    from adapters.telegram.config import TelegramConfig  # noqa: PLC0415
+
     config = TelegramConfig(
         token=chat.token, allowed_users=chat.allowed_users, api_url=chat.api_url, file_url=chat.file_url
     )
