@@ -23,6 +23,7 @@ from runtime.retry import ErrorClass, RetryAfter, RetryPolicy
 
 SHOW_SECONDS = 60.0  # over all time limits of one send; past it the outcome of showing is unknown
 PAUSE_SECONDS = 1.0
+BARE_CHARACTERS = 100
 PATIENCE = RetryPolicy(max_attempts=1_000_000_000, base_seconds=1.0, cap_seconds=60.0, jitter=0.2)  # never gives up
 
 
@@ -76,6 +77,13 @@ class _Ending:
     screen: Screen | None = None
     shows: int = 0  # attempts at showing
     maybe_shown: bool = False
+    bare: bool = False  # the chat refused the whole; only its title is tried
+
+
+def _bare(screen: Screen) -> Screen:
+    """Give what is left to say where the chat refuses the whole: too long, or words it cannot take."""
+    lines = ("The chat refused the rest of this answer. /status shows how things stand.",)
+    return Screen(title=screen.title[:BARE_CHARACTERS], lines=lines)
 
 
 class Conversation(Actor):
@@ -170,6 +178,11 @@ class Conversation(Actor):
 
     def _on_shown(self, update_id: int, outcome: ScreenShown | ScreenNotShown) -> None:
         ending = self._endings[update_id]
+        if isinstance(outcome, ScreenNotShown) and outcome.permanent and ending.screen is not None and not ending.bare:
+            ending.bare = True
+            self.context.log.warning("outcome_cut_short", update_id=update_id, error=outcome.text)
+            self.show(update_id, _bare(ending.screen))
+            return
         if isinstance(outcome, ScreenShown) or outcome.permanent:
             if isinstance(outcome, ScreenNotShown):
                 self.context.log.error("outcome_not_shown", update_id=update_id, error=outcome.text)

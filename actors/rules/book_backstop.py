@@ -44,7 +44,8 @@ def keep(turn: Turn, key: SideKey) -> None:
     wanted = wanted_backstop(side, turn.book.settings)
     if wanted != side.backstop and _may_move(turn, side, wanted):
         turn.note("backstop_moved", symbol=side.symbol, side=side.position_side.value, to=str(wanted))
-        if wanted is None and side.backstop is not None and side.backstop == side.exchange_stop and side.size:
+        left_on = side.foreign_quantity and side.size and side.backstop == side.exchange_stop
+        if wanted is None and side.backstop is not None and left_on:
             turn.alert(book_news.backstop_stays(turn.book.account, side, side.backstop))
         turn.add(
             BackstopPlaced(symbol=side.symbol, position_side=side.position_side, stop_price=wanted, placed_at=turn.now)

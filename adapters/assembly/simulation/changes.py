@@ -12,6 +12,7 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
+from actors.model.trade import Phase
 from adapters.assembly.simulation.outsiders import is_ours
 from adapters.simulated.margin import FeeRates
 from adapters.simulated.records import Order
@@ -52,8 +53,11 @@ def cap_leverage(world: World, dice: Random) -> None:
 
 
 def raise_least_value(world: World, dice: Random) -> None:
-    """Raise the least value of an order."""
+    """Raise the least value of an order, where no trade is live: one that is goes by what it was opened under."""
     market, least = _a_market(world, dice), Decimal(dice.choice((10, 25)))
+    trades = [held.trade for held in world.watch.trades.values()]
+    if any(each.plan.symbol == market.instrument.symbol and each.phase is not Phase.CLOSED for each in trades):
+        return
     market.instrument = replace(market.instrument, min_notional_usdt=least)
     _note(world, "least_value_change", market.instrument.symbol, f"an order must come to {least} USDT")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _UNDONE_SECONDS = 5.0  # what a hand undid is put right within
 _TOLD_SECONDS = 10.0  # what a hand took is shared out among trades within
-_AWAY = Decimal("0.1")  # as a fraction of price: foreign orders rest here and never fill
+_AWAY = Decimal("0.35")  # as a fraction of price: foreign orders rest here and never fill
 
 
 def cancel_one(world: World, dice: Random) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from actors.chat_room import ChatRoom
-from actors.errors import OutcomeUnknown, Unreachable
+from actors.errors import OutcomeUnknown, Rejected, Unreachable
 from actors.messages import addresses, codec
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.storing import Append, DocumentQuestion, PutDocument, StreamSummary
@@ -488,6 +488,14 @@ def test_an_outcome_waits_for_the_chat_to_come_back(chat: Chat) -> None:
     (shown,) = chat.world.chat.shown
     assert shown.screen.title == "Standfast 1.2.3"
     assert shown.screen.lines[0].startswith("Asked ")
+
+
+def test_an_answer_the_chat_will_not_take_is_cut_to_its_title(chat: Chat) -> None:
+    chat.world.chat.mishap = lambda _chat, screen: (Rejected("too long"), False) if len(screen.lines) > 1 else None
+    shown = chat.write("/help")
+    assert shown.screen.title == "Commands"
+    assert "refused the rest" in shown.screen.lines[0]
+    assert chat.world.system.ask(addresses.STORE, RECORD).pending == ()
 
 
 def test_an_unclear_showing_is_repeated_and_marked(chat: Chat) -> None:

@@ -25,7 +25,7 @@ def check_never_loosened(held: Held) -> None:
             text = f"the stop went back from {held.best_stop} to {order.trigger_price}"
             raise Violated("I4", held.trade.trade_id, text)
         if (order.trigger_price - held.trade.stop_price) * sign >= 0:
-            held.best_stop = order.trigger_price
+            held.best_stop = held.trade.stop_price  # not where a hand in the app may have moved it to
 
 
 def bare(held: Held, quantity: Decimal) -> bool:

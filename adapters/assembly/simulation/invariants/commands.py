@@ -64,7 +64,9 @@ class Commands:
             raise Violated("I8", str(update_id), "a command ended and nothing of it was ever shown")
         # An outcome that replaces the tapped message can be nobody else's.
         own = next((each for each in fitting if each.edited), fitting[0])
-        self._sights.remove(own)
+        repeats = (each for each in self._sights if each.edited and own.edited)  # of the same outcome, in its place
+        same = {own, *(each for each in repeats if (each.message_id, each.title) == (own.message_id, own.title))}
+        self._sights = [each for each in self._sights if each not in same]
 
     def check_rest(self, waiting: Iterable[object]) -> None:
         """I8 at rest: nothing is under way, and nothing was shown beyond the outcomes. `waiting`: updates not taken."""
