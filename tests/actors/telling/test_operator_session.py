@@ -544,34 +544,6 @@ def test_commands_wait_for_a_store_that_is_away(chat: Chat) -> None:
     assert chat.write("/help", wait=30).screen.title == "Commands"
 
 
-@pytest.mark.parametrize("steps", range(8, 40))  # it is accepted by the eighth
-def test_a_question_asked_again_after_a_crash_confirms_the_same_trade(
-    make_world: Callable[..., Any], steps: int
-) -> None:
-    chat = Chat(make_world())
-    chat.write(TRADE, steps=steps)
-    chat.world.system.kill("chats")
-    chat.world.pass_time(5)
-    questions = [shown for shown in chat.world.chat.shown if "Confirm" in str(shown.screen.buttons)]
-    assert questions
-    for question in questions:
-        chat.press(question, "Confirm", wait=5)
-    assert len(chat.desk.opened) == 1
-
-
-@pytest.mark.parametrize("steps", range(40))
-def test_a_press_that_a_crash_cuts_short_is_carried_out_after_it(make_world: Callable[..., Any], steps: int) -> None:
-    chat = Chat(make_world())
-    preview = chat.write(TRADE)
-    chat.press(preview, "Confirm", wait=None)
-    for _ in range(steps):
-        chat.world.crank.step(until=chat.world.clock.monotonic())
-    chat.world.system.kill("chats")
-    chat.world.pass_time(30)
-    assert len(chat.desk.opened) == 1
-    assert "opened" in chat.world.chat.shown[-1].text
-
-
 @pytest.mark.parametrize("steps", range(9, 40))  # it is accepted by the ninth
 def test_a_question_asked_again_after_a_crash_confirms_the_same_trade(
     make_world: Callable[..., Any], steps: int
