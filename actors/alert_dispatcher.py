@@ -14,6 +14,7 @@ from actors.messages.alert_records import AlertGivenUp, AlertsQuestion, AlertsRe
 from actors.messages.alerts import AlertDelivered, AlertNotDelivered, DeliverAlert
 from actors.messages.storing import MarkAttempt
 from actors.model.alert import Severity
+from actors.ports import ChatUp
 from actors.rules.alerting import RETRY_MARK, AlertingPolicy, Waiting, wording
 from runtime import Answered, NotAnswered, handles
 from runtime.circuit_breaker import BreakerState, CircuitBreaker
@@ -64,6 +65,7 @@ class _Line:
 
     delivery: _Delivery | None = None
     not_before: float = 0.0  # monotonic seconds
+    throttled: bool = False  # that instant is the chat's own wish
     failures: int = 0  # in a row
     digests: bool = True  # off after a digest was refused, until something goes through
 
@@ -252,10 +254,12 @@ class AlertDispatcher(AlertIntake):
             self.queue.mark_maybe_sent(each.effect_key for each in delivery.group)
         if outcome.retry_after_seconds is not None:
             pause = outcome.retry_after_seconds  # a full chat, not a fault
+            line.throttled = True
             if self._breaker.state is BreakerState.HALF_OPEN:
                 self._door_answered()
         else:
             self._door_stayed_shut(now)
+            line.throttled = False
             line.failures += 1
             decided = PATIENCE.after(line.failures, ErrorClass.REPEATABLE, self.context.random)
             pause = decided.delay_seconds if isinstance(decided, RetryAfter) else PATIENCE.cap_seconds
@@ -268,6 +272,16 @@ class AlertDispatcher(AlertIntake):
             error=outcome.text,
             retry_in_seconds=round(pause, 3),
         )
+
+    @handles(ChatUp)
+    def _on_chat_up(self, _: ChatUp) -> None:
+        """The chat is in reach again: what has failed need not wait out its pause, which may be a minute by now."""
+        now = self.context.monotonic()
+        self._breaker = self._breaker.pause_cut(at=now)
+        for line in self._lines.values():
+            if not line.throttled:
+                line.not_before = min(line.not_before, now)
+        self.pump()
 
     def _door_answered(self) -> None:
         if self._breaker.state is not BreakerState.CLOSED:

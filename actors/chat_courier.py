@@ -127,6 +127,7 @@ class ChatCourier(Actor):
     def _on_up(self, report: ports.ChatUp) -> None:
         self.context.log.info("chat_up", name=report.name)
         self.context.tell(addresses.HEALTH, report)
+        self.context.tell(addresses.ALERT_DISPATCHER, report)
 
     @handles(ports.ChatDown)
     def _on_down(self, report: ports.ChatDown) -> None:

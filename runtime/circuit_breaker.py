@@ -60,6 +60,10 @@ class CircuitBreaker:
             return replace(self, state=BreakerState.OPEN, failures=failures, since=at)
         return replace(self, failures=failures)
 
+    def pause_cut(self, *, at: float) -> "CircuitBreaker":
+        """Let the next call be the probe: something else has shown that the door answers."""
+        return replace(self, since=at - self.open_seconds) if self.state is BreakerState.OPEN else self
+
     def retry_after_seconds(self, *, at: float) -> float:
         """Return how long until a call may pass; 0 when it may pass now."""
         if self.state is BreakerState.CLOSED:

@@ -21,6 +21,7 @@ from actors.messages.alerts import DeliverAlert
 from actors.messages.storing import Append, Perform, PromisedEffect
 from actors.messages.trading import CancelRequested
 from actors.model.alert import Severity
+from actors.ports import ChatUp
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -190,6 +191,32 @@ def test_after_five_failures_the_breaker_opens_and_one_message_probes(world: Any
     world.settle_down()
     assert world.reading().breaker == "closed"
     assert sorted(world.chat.titles()) == ["chat 0", "chat 1", "chat 2"]
+
+
+def test_when_the_chat_is_back_nothing_waits_out_a_pause_it_no_longer_needs(world: Any) -> None:
+    world.chat.mishap = not_sent
+    world.raise_alert("stop gone", CRITICAL)
+    world.pass_time(600)
+    assert world.reading().breaker == "open"
+    world.chat.mishap = lambda _chat, _screen: None
+    world.chat.report(ChatUp(name="standfast_bot"))
+    world.pass_time(1)
+    assert world.chat.titles() == ["CRITICAL: stop gone"]
+    assert world.reading().breaker == "closed"
+
+
+def test_a_chat_that_asked_for_patience_gets_it_though_it_is_back(world: Any) -> None:
+    until = world.now() + timedelta(seconds=30)
+    world.chat.mishap = lambda _chat, _screen: (
+        (Throttled("too many requests", until=until), False) if world.now() < until else None
+    )
+    world.raise_alert("stop gone", CRITICAL)
+    world.pass_time(5)
+    world.chat.report(ChatUp(name="standfast_bot"))
+    world.pass_time(20)
+    assert len(world.chat.calls) == 1
+    world.settle_down()
+    assert world.chat.titles() == ["CRITICAL: stop gone"]
 
 
 def test_the_probe_is_the_most_urgent_of_all_chats(world: Any) -> None:
