@@ -6,6 +6,7 @@ that parts, markup, plain text after refused markup and error classes are the re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,6 +124,7 @@ def timed_out() -> Failure:
 
 def too_many(seconds: int) -> Failure:
     """429 with retry_after."""
+    os.environ.setdefault("PTB_TIMEDELTA", "true")  # as the bot does: durations without a warning
     return RetryAfter(seconds)
 
 
