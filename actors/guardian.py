@@ -7,8 +7,6 @@ A person's wish to close it writes down, and has the monitor tried again at once
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from actors.messages import addresses
 from actors.messages.accounts import AccountSnapshot, BackstopMoved, SnapshotQuestion
 from actors.messages.monitoring import LeaveNow, Wake
@@ -16,8 +14,8 @@ from actors.messages.orders import EffectSettled, EffectUnclear, SetPositionStop
 from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, Perform, PromisedEffect, StoredStream
 from actors.messages.trading import ExitReason, ExitStarted, TradeOpened
 from actors.model.money import ZERO
-from actors.model.order import ObservedOrder
 from actors.model.position import ObservedPosition
+from actors.rules.stop_cover import uncovered_quantity
 from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, handles
 
 BEAT_SECONDS = 10.0
@@ -174,20 +172,3 @@ class Guardian(Actor):
     @handles(EffectUnclear)
     def _on_unclear(self, message: EffectUnclear) -> None:
         self.context.log.error("guardian_stop_unclear", text=message.text)
-
-
-def uncovered_quantity(position: ObservedPosition, orders: tuple[ObservedOrder, ...]) -> Decimal:
-    """Give how much of the position no stop at the exchange covers; a position-level stop covers all of it."""
-    if position.side is None or position.stop_price is not None:
-        return ZERO
-    covered = sum((order.remaining_quantity for order in orders if _is_a_stop_of(position, order)), ZERO)
-    return max(ZERO, position.size - covered)
-
-
-def _is_a_stop_of(position: ObservedPosition, order: ObservedOrder) -> bool:
-    """Tell whether a conditional order closes this position at a loss: one in profit protects nothing."""
-    side, trigger, mark = position.side, order.trigger_price, position.mark_price
-    if side is None or trigger is None or not order.reduce_only:
-        return False
-    behind_the_price = mark is None or (trigger - mark) * side.sign < 0
-    return order.symbol == position.symbol and order.order_side is side.exit_side and behind_the_price

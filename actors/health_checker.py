@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actors.daemon_guard import DaemonGuard
 from actors.messages import addresses
 from actors.messages.accounts import ClockOffsetQuestion
 from actors.messages.alert_records import AlertGivenUp, AlertsQuestion, AlertsReading
@@ -24,7 +25,6 @@ from actors.model.alert import Alert, Severity
 from actors.ports import ChatDown, ChatUp, StrangerIgnored
 from actors.rules.health import HealthLimits, Readings, Trouble, is_monitor, judge, notes
 from runtime import (
-    Actor,
     ActorParked,
     ActorRestarted,
     ActorUnparked,
@@ -96,7 +96,7 @@ class _Heard:
     at: float
 
 
-class HealthChecker(Actor):
+class HealthChecker(DaemonGuard):
     """One for the daemon, at addresses.HEALTH."""
 
     def __init__(
@@ -109,6 +109,7 @@ class HealthChecker(Actor):
         limits: HealthLimits = DEFAULT_LIMITS,
     ) -> None:
         """Take the accounts, how to read the tree and the host at once, and what to do on each beat (a watchdog)."""
+        super().__init__()
         self._accounts = accounts
         self._read_tree = read_tree
         self._read_host = read_host
@@ -151,6 +152,7 @@ class HealthChecker(Actor):
         self._beat()
         self._forget_the_old()
         self._last = self._judge()
+        self.guard_tree(self._read_tree())
         self.context.ask(addresses.ALERT_DISPATCHER, AlertsQuestion(), tag="alerts")
         self.context.ask(addresses.STORE, StoreQuestion(), tag="store")
         self._tell_change(self._last.verdict, self._last.findings)
@@ -271,9 +273,10 @@ class HealthChecker(Actor):
         self._raise("health_changed", _SEVERITIES[verdict], f"{verdict.value}/{self._promised}", title, *lines)
 
     def _raise(self, kind: str, severity: Severity, about: str, title: str, *lines: str) -> None:
-        """Promise an alert: it is told even if this process ends right after."""
+        self.promise(Alert(kind=kind, severity=severity, key=f"health/{kind}/{about}", title=title, lines=lines))
+
+    def promise(self, alert: Alert) -> None:
         self._promised += 1
-        alert = Alert(kind=kind, severity=severity, key=f"health/{kind}/{about}", title=title, lines=lines)
         effect = PromisedEffect(
             key=f"health/{self._run}/{self._promised}",
             destination=addresses.ALERT_DISPATCHER,

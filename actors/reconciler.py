@@ -29,11 +29,13 @@ from actors.messages.accounts import (
     TradeSnapshot,
     TriggerNear,
 )
+from actors.messages.health import CoverRead, Uncovered
 from actors.messages.market import PriceQuestion
 from actors.messages.orders import ExecutionReported, StreamDown, StreamFaulted, StreamUp
 from actors.messages.reports import Misaddressed, ReconcileFailed, ReconcileRecovered
 from actors.rules.reconcile_pace import PaceTerms, seconds_to_next_reading
 from actors.rules.snapshot_parts import TradePart, parts_of
+from actors.rules.stop_cover import uncovered_sides
 from runtime import Actor, Answered, Backoff, NotAnswered, handles
 
 NOTHING = TradePart(symbol="", trade_id="")  # a trade of which a reading shows nothing
@@ -110,6 +112,7 @@ class Reconciler(Actor):
         self._failures = 0
         self._failing_since: datetime | None = None
         self._failure_told = False
+        self._told_uncovered: tuple[Uncovered, ...] = ()
         self._handed_on: OrderedDict[str, None] = OrderedDict()
 
     def on_start(self) -> None:
@@ -251,6 +254,7 @@ class Reconciler(Actor):
             self.context.tell(addresses.HEALTH, recovered)
         self._failures, self._failing_since = 0, None
         self._hand_round(snapshot, askers)
+        self._tell_cover(snapshot)
         if self._waiting:
             self._read()
         else:
@@ -314,6 +318,14 @@ class Reconciler(Actor):
             executions=len(snapshot.executions),
             asked_by=len(askers),
         )
+
+    def _tell_cover(self, snapshot: AccountSnapshot) -> None:
+        """Tell the health checker of sizes without a stop where trades of ours hold something, and of their end."""
+        ours = {trigger.symbol for trigger in self._triggers.values() if trigger.stop_price is not None}
+        uncovered = uncovered_sides(snapshot.positions, snapshot.orders, ours)
+        if uncovered or self._told_uncovered:
+            self.context.tell(addresses.HEALTH, CoverRead(account=self._account, uncovered=uncovered))
+        self._told_uncovered = uncovered
 
     def _tell_trade(self, monitor: str, started_at: datetime, part: TradePart, wish: _Wish | None) -> None:
         for execution in part.executions:

@@ -18,6 +18,7 @@ from actors.messages.accounts import (
     TradeSnapshot,
     TriggerNear,
 )
+from actors.messages.health import CoverRead, Uncovered
 from actors.messages.lanes import ExecutionsReading, OpenOrdersReading
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.orders import ExecutionKind, ExecutionReported, StreamDown, StreamFaulted, StreamUp
@@ -414,6 +415,37 @@ def test_book_hears_of_positions_foreign_executions_and_foreign_conditionals(
     assert read.positions == (position,)
     assert read.foreign_executions == (by_hand, funding)
     assert read.foreign_conditionals == (("BTCUSDT", 2),)
+
+
+def test_health_hears_of_a_size_without_a_stop_where_a_trade_holds_something_and_of_its_end(
+    world: AccountWorld,
+) -> None:
+    position = ObservedPosition(
+        symbol="BTCUSDT",
+        side=PositionSide.LONG,
+        size=Decimal(3),
+        average_price=Decimal(100),
+        leverage=Decimal(10),
+        position_index=0,
+        stop_price=None,
+        liquidation_price=None,
+    )
+    world.exchange.positions = (position,)
+    world.pass_time(60)
+    assert not told_of_cover(world), "nobody here holds anything of it"
+    near = TriggerNear(trade_id="7K3Q9X", symbol="BTCUSDT", stop_price=Decimal(90), target_price=None)
+    world.system.tell(RECONCILER, near)
+    world.pass_time(60)
+    bare = Uncovered(symbol="BTCUSDT", side="long", quantity=Decimal(3))
+    assert {each.uncovered for each in told_of_cover(world)} == {(bare,)}
+    world.exchange.positions = (replace(position, stop_price=Decimal(89)),)
+    world.pass_time(200)
+    assert [each.uncovered for each in told_of_cover(world)].count(()) == 1
+    assert told_of_cover(world)[-1].uncovered == ()
+
+
+def told_of_cover(world: AccountWorld) -> list[CoverRead]:
+    return [each for each in world.health if isinstance(each, CoverRead)]
 
 
 # --- readings that fail ----------------------------------------------------------------------------------------

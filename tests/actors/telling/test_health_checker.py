@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from actors.health_checker import HealthChecker, concerns_health
 from actors.messages import addresses
 from actors.messages.accounts import ClockOffsetQuestion
 from actors.messages.alert_records import AlertGivenUp
-from actors.messages.health import HealthQuestion, HealthReading, HostReading, Verdict
+from actors.messages.health import CoverRead, HealthQuestion, HealthReading, HostReading, Uncovered, Verdict
 from actors.messages.lanes import AccountFenced, AccountRestored, AccountSuspended
 from actors.messages.market import MarketStreamDown, MarketStreamUp
 from actors.messages.orders import StreamDown, StreamUp
@@ -23,6 +24,7 @@ from runtime import (
     Actor,
     ActorParked,
     ActorRestarted,
+    CellSnapshot,
     ChildSpec,
     DeadLettered,
     Intensity,
@@ -72,6 +74,7 @@ class Watched:
         self.world = world
         self.host = HOST
         self.beats = 0
+        self.more_of_the_tree: tuple[CellSnapshot, ...] = ()  # beside what is really there
         self.world.observers.append(self._observe)
         Client.offset = 0.012
         monitor = ChildSpec(
@@ -92,8 +95,11 @@ class Watched:
 
     def _checker(self) -> HealthChecker:
         return HealthChecker(
-            accounts=("main",), read_tree=self.world.system.snapshot, read_host=lambda: self.host, beat=self._beat
+            accounts=("main",), read_tree=self._read_tree, read_host=lambda: self.host, beat=self._beat
         )
+
+    def _read_tree(self) -> tuple[CellSnapshot, ...]:
+        return (*self.world.system.snapshot(), *self.more_of_the_tree)
 
     def _beat(self) -> None:
         self.beats += 1
@@ -285,3 +291,33 @@ def test_the_screen_shows_verdict_reasons_streams_and_the_host(watched: Watched)
     for part in ("stream main: up for 30 s", "exchange clock of main: +12 ms", "MiB free", "up 30 s, 0 restarts"):
         assert part in text
     assert all(len(row) <= 32 for row in screen.table)
+
+
+# --- invariants -------------------------------------------------------------------------------------------------------
+def bare(quantity: str) -> CoverRead:
+    sides = (Uncovered(symbol="XRPUSDT", side="long", quantity=Decimal(quantity)),) if quantity else ()
+    return CoverRead(account="main", uncovered=sides)
+
+
+def broken(watched: Watched) -> list[str]:
+    return [shown.text for shown in watched.world.chat.shown if "must always hold" in shown.screen.title]
+
+
+def test_a_size_that_two_readings_show_without_a_stop_is_told_once_until_it_is_covered(watched: Watched) -> None:
+    for read, told in ((bare("5"), 0), (bare("5"), 1), (bare("6"), 1), (bare(""), 1), (bare("5"), 1), (bare("5"), 2)):
+        watched.tell(read)
+        watched.pass_time(400)  # past the window within which the same news would be told once anyway
+        assert len(broken(watched)) == told
+    assert "I2: two readings of main/XRPUSDT/long show 5" in broken(watched)[0]
+    assert watched.reading().restarts == 0
+
+
+def test_a_parked_monitor_without_a_guardian_is_told_once_and_health_goes_on(watched: Watched) -> None:
+    (monitor,) = (each for each in watched.world.system.snapshot() if each.path == MONITOR)
+    watched.more_of_the_tree = (replace(monitor, path=f"{MONITOR}-2", state="parked"),)
+    watched.pass_time(400)
+    assert [f"{MONITOR}-2 is parked and no guardian stands in for it" in text for text in broken(watched)] == [True]
+    watched.more_of_the_tree = (replace(monitor, path=f"{MONITOR}-2", state="parked", stand_in="running"),)
+    watched.pass_time(400)
+    assert len(broken(watched)) == 1
+    assert watched.reading().restarts == 0

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from actors.errors import Rejected, Unreachable
-from actors.guardian import uncovered_quantity
 from actors.messages import addresses
 from actors.messages.accounts import BackstopMoved, PositionsRead, SliceReported
 from actors.messages.orders import ExecutionReported, PositionReported
@@ -18,6 +17,7 @@ from actors.messages.storing import LoadStream
 from actors.messages.trading import CloseTrades, ExitReason, ExitStarted, TradeAccepted, TradesQuestion
 from actors.model.order import ObservedOrder, OrderKind, OrderSide, OrderState
 from actors.model.position import ObservedPosition, PositionSide
+from actors.rules.stop_cover import uncovered_quantity
 from runtime import ActorParked, ActorUnparked, InjectedFault, Intensity, Refused
 from tests.actors.trades.conftest import SYMBOL, Life, TradeWorld
 
