@@ -356,9 +356,18 @@ class Watch:
         self.check()
         for held in self.trades.values():
             self._refresh(held)
-        rest.check_rest(self._venue, self.trades, self.unsettled, foreign)
+        rest.check_rest(self._venue, self.trades, self.unsettled, foreign | self._traded_by_others())
         self.ownership.check(always=True)
         self.isolation.check_rest()
+
+    def _traded_by_others(self) -> set[str]:
+        """Name the symbols where an order that no run of the daemon asked for has filled."""
+        return {
+            order.symbol
+            for account in self._venue.accounts.values()
+            for order in account.orders.values()
+            if order.cum_qty and not order.is_position_stop and order.link_id not in self.identities.requested
+        }
 
     def check_told(self, waiting: Iterable[object]) -> None:
         """I8 and I9, once there was time to tell everything. `waiting`: updates the daemon has not taken."""
