@@ -165,8 +165,8 @@ def _account(world: World, name: str) -> Spec:
         name,
         strategy=REST_FOR_ONE,
         children=(
-            _room("client", client, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
-            _room("private_stream", stream, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
+            _room("client", client, mailbox=wide, on_exhausted=OnExhausted.ESCALATE, urgent=True),
+            _room("private_stream", stream, mailbox=wide, on_exhausted=OnExhausted.ESCALATE, urgent=True),
             _room("reconciler", reconciler, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
             _room("position_book", book, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),
             _room("positions", positions, mailbox=wide, on_exhausted=OnExhausted.ESCALATE),

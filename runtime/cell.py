@@ -43,6 +43,7 @@ class Cell(pykka.Actor):
         self.actor_stopped = self._actor_ref.actor_stopped = EndFlag()
         self.path = path
         self.spec = spec
+        self.urgent = spec.urgent
         self.dispatcher = dispatcher
         self.environment = environment
         # pykka draws a random name; ours is readable and the same in every run of a seed.
@@ -102,6 +103,8 @@ class Cell(pykka.Actor):
 
     def submit(self) -> None:
         self.dispatcher.submit(self)
+        if self.urgent:
+            self.dispatcher.hurry(self)
 
     def refuse(self, envelope: Envelope, reason: str) -> None:
         """Answer for a message that the mailbox could not take: dead letter, and the asker is told."""

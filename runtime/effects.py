@@ -39,6 +39,8 @@ def send(cell: "Cell", cause: Cause, path: str, message: Any) -> None:
         environment.undelivered(path, envelope, "no_such_actor")
     else:
         target.actor_inbox.post(envelope)
+        if cell.urgent:
+            target.dispatcher.hurry(target)
 
 
 def send_within(cell: "Cell", cause: Cause, to: tuple[str, str], message: Any) -> None:

@@ -53,6 +53,9 @@ class DeterministicDispatcher:
     def submit(self, cell: Runnable) -> None:
         self._ready.append(cell)
 
+    def hurry(self, _cell: Runnable) -> None:
+        """Nothing: who runs next is the seed's choice."""
+
     def abandon(self, _cell: Runnable) -> str:
         return ""  # a virtual handler has already returned: there is no thread to give up
 

@@ -1,6 +1,7 @@
 """Pooled dispatch: many quiet actors on a few threads, one message at a time each.
 
-Enters: cells with something to do, first come, first served. Stays out: blocking I/O (that wants a thread of its own).
+Enters: cells with something to do, first come, first served but for those in a hurry. Stays out: blocking I/O (that
+wants a thread of its own).
 At least two workers. When every worker has been in one batch for longer than 20 ms while cells wait, a spare joins, up
 to the cap; spares leave when there is nothing to do. A worker whose handler was declared lost is given up and replaced.
 """
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from runtime.dispatch.port import BATCH_LIMIT, BATCH_SECONDS, Runnable
+from runtime.dispatch.run_queue import RunQueue
 
 STUCK_SECONDS = 0.02
 SPARE_IDLE_SECONDS = 1.0
@@ -51,9 +53,10 @@ class PooledDispatcher:
             raise ValueError(f"a pool has between {LEAST_WORKERS} and {most_workers} workers, not {workers}")
         self.name = name
         self.on_replaced: Callable[[str, str, str], None] | None = None
-        self._queue: queue.SimpleQueue[Runnable | None] = queue.SimpleQueue()
-        # The queue's own put, not a method around it: it is called for every wake-up of every actor.
+        self._queue = RunQueue()
+        # The queue's own methods, not others around them: they are called for every wake-up of every actor.
         self.submit: Callable[[Runnable], None] = self._queue.put
+        self.hurry: Callable[[Runnable], None] = self._queue.hurry
         self._most_workers = most_workers
         self._batch_limit = batch_limit
         self._batch_seconds = batch_seconds
@@ -98,7 +101,7 @@ class PooledDispatcher:
         with self._lock:
             workers = [*self._workers, *self._lost]
         for _ in workers:
-            self._queue.put(None)
+            self._queue.end_one()
         until = time.monotonic() + seconds
         threads = [worker.thread for worker in workers if worker.thread is not None]
         for ending in (*threads, self._monitor):
@@ -130,13 +133,10 @@ class PooledDispatcher:
         monotonic, nobody_waits = time.monotonic, self._queue.empty
         try:
             while not worker.given_up:
-                if worker.is_spare:
-                    try:
-                        cell = take(timeout=SPARE_IDLE_SECONDS)
-                    except queue.Empty:
-                        return
-                else:
-                    cell = take()
+                try:
+                    cell = take(SPARE_IDLE_SECONDS if worker.is_spare else None)
+                except queue.Empty:
+                    return
                 if cell is None:
                     return
                 worker.since = monotonic()

@@ -33,6 +33,10 @@ class Dispatcher(Protocol):
         """Queue a cell to be run. Never blocks."""
         ...
 
+    def hurry(self, cell: Runnable, /) -> None:
+        """Run a cell that waits in the queue before those that are in no hurry. Never blocks."""
+        ...
+
     def abandon(self, cell: Runnable, /) -> str:
         """Give up the worker that is stuck in this cell and replace it; return the lost worker's name."""
         ...

@@ -66,6 +66,9 @@ class ThreadedDispatcher:
                 return
         pinned.tokens.put(True)
 
+    def hurry(self, cell: Runnable) -> None:
+        """Nothing to overtake: every cell has its thread."""
+
     def abandon(self, cell: Runnable) -> str:
         with self._lock:
             stuck = self._pinned.pop(cell, None)

@@ -22,7 +22,18 @@ from runtime import (
     WorkerReplaced,
     tune_interpreter,
 )
+from runtime.dispatch.run_queue import FAIR_TURN, RunQueue
 from runtime.testing import Do, Doer, Gate, Stage
+
+
+class Waiting:
+    """A cell in a queue."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def run(self, _limit: int, _seconds: float) -> bool:
+        return False
 
 
 def test_a_held_handler_delays_no_sibling_on_a_pool_of_two(make_stage: Callable[..., Stage]) -> None:
@@ -285,3 +296,40 @@ def test_the_switch_interval_changes_only_when_the_daemon_asks_for_it(monkeypatc
         assert sys.getswitchinterval() == pytest.approx(0.0005)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_an_urgent_actor_and_whom_it_tells_run_before_a_crowd_that_was_there_first(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage("pool")
+    order: list[str] = []
+    crowd = [f"crowd{number}" for number in range(200)]
+    stage.start("receiver", Doer)
+    stage.system.start(ChildSpec("urgent", Doer, urgent=True))
+    for name in (*crowd, "held0", "held1"):
+        stage.start(name, Doer)
+    gate = Gate()
+    with gate.held():
+        for name in ("held0", "held1"):  # both workers; the spare that joins for them is a third
+            stage.system.tell(name, Do(lambda _: gate.pass_through()))
+            gate.wait_entered()
+        for name in crowd:
+            stage.system.tell(name, Do(lambda _, name=name: (order.append(name), time.sleep(0.002))))
+        stage.system.tell("urgent", Do(lambda doer: doer.context.tell("receiver", Do(lambda _: order.append("it")))))
+    for name in (*crowd, "receiver"):
+        stage.system.ask(name, Do(lambda _: None), timeout_seconds=10.0)
+    assert order.index("it") < len(crowd) // 2
+
+
+def test_a_crowd_in_a_hurry_does_not_starve_one_that_is_not() -> None:
+    queue = RunQueue()
+    hurried = [Waiting(f"hurried{number}") for number in range(50)]
+    patient = Waiting("patient")
+    for cell in (patient, *hurried):
+        queue.put(cell)
+    for cell in hurried:
+        queue.hurry(cell)
+    taken = [queue.get() for _ in range(51)]
+    assert 0 < taken.index(patient) < FAIR_TURN
+    assert [cell for cell in taken if cell is not patient] == hurried
+    assert queue.empty()
