@@ -322,7 +322,8 @@ class AccountClient(Actor):
 
     def _note_throttling(self, entry: Entry, answer: LaneAnswer) -> None:
         """Hold back all requests of a kind that the exchange has throttled: they share its limit."""
-        if answer.kind is AnswerKind.THROTTLED and answer.until is not None and entry.state.step is Step.SEND:
+        limited = answer.kind is AnswerKind.THROTTLED and answer.shared
+        if limited and answer.until is not None and entry.state.step is Step.SEND:
             wait = max(0.0, (answer.until - self.context.now()).total_seconds())
             self._not_before[type(entry.state.request)] = self.context.monotonic() + wait
 

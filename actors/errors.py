@@ -45,11 +45,15 @@ class Unreachable(OutsideError):
 
 
 class Throttled(OutsideError):
-    """Over a limit; nothing was executed. It may be repeated after `until` (aware UTC)."""
+    """Over a limit; nothing was executed. It may be repeated after `until` (aware UTC).
 
-    def __init__(self, message: str, *, until: datetime, code: int | None = None) -> None:
+    `shared`: other requests of its kind would meet the same. A symbol whose trading is halted concerns itself only.
+    """
+
+    def __init__(self, message: str, *, until: datetime, code: int | None = None, shared: bool = True) -> None:
         super().__init__(message, code=code)
         self.until = until
+        self.shared = shared
 
 
 class OutcomeUnknown(OutsideError):

@@ -147,4 +147,5 @@ def _answer(error: OutsideError, began_at: float) -> LaneAnswer:
         text=str(error),
         expected_rise=error.expected_rise if isinstance(error, TriggerPassed) else None,
         until=error.until if isinstance(error, Throttled) else None,
+        shared=error.shared if isinstance(error, Throttled) else True,
     )

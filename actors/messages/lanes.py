@@ -38,6 +38,7 @@ class LaneAnswer:
     text: str = ""
     expected_rise: bool | None = None
     until: datetime | None = None
+    shared: bool = True  # what throttled it concerns all requests of its kind
 
 
 # --- parts of a snapshot, one call each ------------------------------------------------------------------------

@@ -141,9 +141,9 @@ class _Refusal:
     def story(self, truth: str) -> str:
         return _story(self.attempt, self.words, truth)
 
-    def throttled(self, until: datetime) -> Throttled:
+    def throttled(self, until: datetime, *, shared: bool = True) -> Throttled:
         truth = f"Nothing was executed; it may be repeated after {until.isoformat(timespec='milliseconds')}."
-        return Throttled(self.story(truth), until=until, code=self.code)
+        return Throttled(self.story(truth), until=until, code=self.code, shared=shared)
 
 
 def _by_code(attempt: Attempt, error: InvalidRequestError, now: datetime) -> Classified:
@@ -217,7 +217,7 @@ def _crowded(refusal: _Refusal) -> Classified:
 
 
 def _halted(refusal: _Refusal) -> Classified:
-    return refusal.throttled(refusal.now + _HALTED)
+    return refusal.throttled(refusal.now + _HALTED, shared=False)
 
 
 def _uncertain(refusal: _Refusal) -> Classified:

@@ -190,6 +190,21 @@ def test_throttled_request_waits_for_the_named_instant_and_holds_back_its_kind(
     assert sorted(world.exchange.accepted) == [one.order_id("E1"), other.order_id("E1")]
 
 
+def test_a_halted_symbol_holds_back_nothing_but_its_own_requests(
+    world: AccountWorld, make_trade: type[Requests]
+) -> None:
+    one, other = make_trade(), make_trade(trade_id="8K3Q9X")
+    until = world.clock.now() + timedelta(seconds=30)
+    world.exchange.script("place", Throttled("trading is suspended", until=until, code=110066, shared=False))
+    world.perform("one", one.place("S"))
+    world.pass_time(0.1)
+    world.perform("other", other.place("S"))
+    world.pass_time(1.0)
+    assert world.exchange.accepted == [other.order_id("S")]
+    world.pass_time(30.0)
+    assert world.exchange.accepted == [other.order_id("S"), one.order_id("S")]
+
+
 # --- repeats and duplicates ------------------------------------------------------------------------------------
 def test_repeat_is_looked_up_before_it_is_sent(world: AccountWorld, trade: Requests) -> None:
     world.exchange.place(trade.intent("S"))

@@ -145,7 +145,7 @@ class ExchangeLine:
                 return self._unclear(path)
             case "race_lost":
                 self._overtake(account, params)
-            case "race_after_yes":
+            case "race_after_yes" if self._may_fill(account, params):
                 late = partial(self._perform, account, path, params, late=True)
                 due = self._clock.monotonic() + self._dice.uniform(0.001, AFTER_YES_SECONDS)
                 self._agenda.at(due, lambda: self._after_yes(account, params, late))
@@ -174,6 +174,11 @@ class ExchangeLine:
             raise WireFault(kind)
         # 110072 of a gateway that has sent our order twice by itself: the id is in use, by this very order.
         return {"retCode": int(kind), "retMsg": "injected", "result": {}}
+
+    def _may_fill(self, account: str, params: dict[str, Any]) -> bool:
+        """Tell a resting limit order. What is wrong with a trigger the exchange says at once, never after a yes."""
+        order = concerned(self.bybit, account, params)
+        return order is not None and not order.is_conditional and not self.halts.stands(order.symbol)
 
     def _overtake(self, account: str, params: dict[str, Any]) -> None:
         order = concerned(self.bybit, account, params)

@@ -337,3 +337,10 @@ def test_every_error_tells_what_was_attempted_what_the_exchange_said_and_what_is
 
 def test_long_words_of_the_exchange_are_cut() -> None:
     assert len(str(answered(PLACE, 110007, "x" * 5000))) < 500
+
+
+@pytest.mark.parametrize(("code", "shared"), [(110066, False), (110063, False), (10006, True), (10018, True)])
+def test_only_a_limit_concerns_other_requests_too(code: int, *, shared: bool) -> None:
+    fault = classify(Attempt(operation=Operation.PLACE, what="place"), InvalidRequestError("r", "m", code, "", {}), NOW)
+    assert isinstance(fault, Throttled)
+    assert fault.shared is shared
