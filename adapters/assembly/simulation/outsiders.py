@@ -27,7 +27,7 @@ _AWAY = Decimal("0.35")  # as a fraction of price: foreign orders rest here and 
 
 def cancel_one(world: World, dice: Random) -> None:
     """Cancel one order of ours in the app."""
-    role = dice.choice(("-S-", "-T", "-E"))
+    role = dice.choice(("S", "T", "E"))
     found = _one_of_ours(world, dice, role)
     if found is not None:
         account, order = found
@@ -37,7 +37,7 @@ def cancel_one(world: World, dice: Random) -> None:
 
 def cancel_all(world: World, dice: Random) -> None:
     """Cancel everything there is on a symbol, the position's own stop included."""
-    found = _one_of_ours(world, dice, "-")
+    found = _one_of_ours(world, dice, "")
     if found is not None:
         account, order = found
         _note(world, "manual_cancel_all", order.symbol, _UNDONE_SECONDS, f"cancels all of {order.symbol} in the app")
@@ -47,7 +47,7 @@ def cancel_all(world: World, dice: Random) -> None:
 
 def move_stop(world: World, dice: Random) -> None:
     """Move our stop in the app, a little nearer or farther."""
-    found = _one_of_ours(world, dice, "-S-")
+    found = _one_of_ours(world, dice, "S")
     if found is None or found[1].trigger_price is None or not found[1].is_conditional:
         return
     account, order = found
@@ -59,7 +59,7 @@ def move_stop(world: World, dice: Random) -> None:
 
 def move_target(world: World, dice: Random) -> None:
     """Move a target of ours in the app, or shrink it."""
-    found = _one_of_ours(world, dice, "-T")
+    found = _one_of_ours(world, dice, "T")
     if found is None:
         return
     account, order = found
@@ -195,7 +195,7 @@ def _one_of_ours(world: World, dice: Random, role: str) -> tuple[Account, Order]
         for account in world.bybit.exchange.venue.accounts.values()
         for symbol in symbols
         for order in account.open_on(symbol).values()
-        if is_ours(world, order) and role in order.link_id
+        if is_ours(world, order) and order.link_id.split("-")[2].startswith(role)
     ]
     return dice.choice(sorted(ours, key=lambda each: each[1].number)) if ours else None
 

@@ -97,7 +97,9 @@ class Person:
 
     def _bad_plan(self, action: Action) -> str:
         market = self._world.bybit.exchange.venue.markets[action.symbol]
-        return bad_plan_words(self._world.scenario.seed, action, market.instrument, market.last)
+        scenario = self._world.scenario
+        crossed = action.account in scenario.crossed
+        return bad_plan_words(scenario.seed, action, market.instrument, market.last, crossed=crossed)
 
     def _plan(self, action: Action) -> str:
         world = self._world

@@ -104,8 +104,8 @@ def _crowd_words(
     )
 
 
-def bad_plan_words(seed: int, action: Action, instrument: Instrument, price: Decimal) -> str:
-    """Write a plan with one thing wrong with it."""
+def bad_plan_words(seed: int, action: Action, instrument: Instrument, price: Decimal, *, crossed: bool) -> str:
+    """Write a plan with one thing wrong with it. `crossed`: in cross margin hardly a stop lies beyond liquidation."""
     dice = _dice(seed, action)
     side = dice.choice(("long", "short"))
 
@@ -119,7 +119,7 @@ def bad_plan_words(seed: int, action: Action, instrument: Instrument, price: Dec
         "margin": "1%",
         "leverage": "10",
     }
-    kind = dice.choice(_BAD)
+    kind = dice.choice(_BAD[:-1] if crossed else _BAD)
     wrong: dict[str, dict[str, str]] = {
         "stop_beyond_entry": {"stop": at(0.3)},
         "target_behind": {"targets": f"{at(1.0)},{at(-3.0)}"},
