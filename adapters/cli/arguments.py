@@ -76,6 +76,7 @@ class Simulate:
     case: Path | None
     jobs: int
     hours: float
+    trades_an_hour: float
     without: tuple[str, ...]
     story: bool
     whole: bool
@@ -261,7 +262,7 @@ def close(
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------
-_MOST_HOURS = 1000.0
+_MOST_HOURS, _MOST_TRADES = 1000.0, 600.0
 _SEEDS, _PLANTED_SEEDS = range(1, 21), range(1, 201)
 
 
@@ -297,6 +298,16 @@ def _hours(text: str) -> float:
     return hours
 
 
+def _trades(text: str) -> float:
+    try:
+        trades = float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number of trades; write how many an hour, as in 10") from None
+    if not 0 < trades <= _MOST_TRADES:
+        raise typer.BadParameter(f"{text} trades an hour cannot be; write more than 0, at most {_MOST_TRADES:g}")
+    return trades
+
+
 @_app.command(
     help=(
         "Prove it: run the whole daemon in a simulated world for each seed, under virtual time, with random faults "
@@ -328,8 +339,12 @@ def simulate(
     ] = None,
     hours: Annotated[
         float,
-        typer.Option("--hours", help="Virtual time of each world; ten trades an hour.", parser=_hours, metavar="H"),
+        typer.Option("--hours", help="Virtual time of each world.", parser=_hours, metavar="H"),
     ] = 1.0,
+    trades: Annotated[
+        float,
+        typer.Option("--trades", help="Trades that should come of each hour.", parser=_trades, metavar="N"),
+    ] = 10.0,
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Leave a fault out; again for each.", metavar="FAULT")
     ] = None,
@@ -364,6 +379,7 @@ def simulate(
         case=case,
         jobs=jobs if jobs is not None else cores,
         hours=hours,
+        trades_an_hour=trades,
         without=tuple(without or ()),
         story=story,
         whole=whole,

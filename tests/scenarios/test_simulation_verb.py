@@ -80,6 +80,8 @@ WRONG = [
     (("--hours", "-1"), ["-1 hours", "more than 0"]),
     (("--hours", "nan"), ["nan hours", "more than 0"]),
     (("--hours", "soon"), ["soon", "0.25"]),
+    (("--trades", "0"), ["0 trades", "more than 0"]),
+    (("--trades", "some"), ["some", "as in 10"]),
     (("--seed", "x"), ["--seed"]),
     (("--story",), ["--seed N"]),
     (("--save",), ["--seed N"]),

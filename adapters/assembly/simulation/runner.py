@@ -6,25 +6,22 @@ Enters: cases, seeds. Stays out: processes, command lines, printing.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
-
-import structlog
 
 from actors.model.trade import Phase
 from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.life import Life
+from adapters.assembly.simulation.quiet import silence
 from adapters.assembly.simulation.story import Line
 from adapters.assembly.simulation.world import World
 
@@ -95,7 +92,7 @@ def run_case(case: Case, *, tell: bool = False, folder: Path | None = None, logg
     faults = case.faults()
     violation: Violation | None = None
     with (
-        nullcontext() if logged else _silence(),
+        nullcontext() if logged else silence(),
         tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=folder or quick_folder()) as place,
     ):
         world = World(case.scenario, faults, Path(place), story=tell)
@@ -161,19 +158,3 @@ def _digest(world: World) -> str:
     for message in world.chat.messages:
         digest.update(f"{message.at:.6f} {message.screen.title}\n".encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the daemon's log to itself: thousands of hours would be written."""
-    before = structlog.get_config()
-    only_critical = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=only_critical, processors=[_drop], cache_logger_on_first_use=False)
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
-def _drop(_logger: object, _method: str, _event: object) -> NoReturn:
-    raise structlog.DropEvent

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from adapters.assembly.simulation.cases import Case, draw_case, read_case, write_case
+from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case, read_case, write_case
 from adapters.assembly.simulation.faults import NAMES
 from adapters.assembly.simulation.jobs import WorldProcesses
 from adapters.assembly.simulation.planted import run_planted
@@ -182,7 +182,7 @@ def _planted(command: Simulate) -> int:
 
 # --- words -----------------------------------------------------------------------------------------------------------
 def _drawn(command: Simulate, seed: int) -> Case:
-    return draw_case(seed, hours=command.hours, without=command.without)
+    return draw_case(seed, hours=command.hours, trades_an_hour=command.trades_an_hour, without=command.without)
 
 
 def _again(command: Simulate) -> str:
@@ -190,6 +190,8 @@ def _again(command: Simulate) -> str:
     words = ["main.py simulate"]
     if command.hours != 1.0:
         words.append(f"--hours {command.hours:g}")
+    if command.trades_an_hour != TRADES_AN_HOUR:
+        words.append(f"--trades {command.trades_an_hour:g}")
     words += [f"--without {name}" for name in command.without]
     return " ".join(words)
 
