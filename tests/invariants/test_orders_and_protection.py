@@ -289,16 +289,24 @@ def test_asking_for_more_than_is_open_is_found_at_once(held: Held, give: Give) -
 
 
 # --- I4 --------------------------------------------------------------------------------------------------------------
-def test_a_stop_that_goes_back_after_breakeven_is_found(held: Held, give: Give) -> None:
-    filled(held, give)
-    stop = give(held, "S", "0.100", trigger_price=Decimal(65100))
-    held.trade = replace(held.trade, moved_to_breakeven=True, stop_price=Decimal(65100))
+def test_a_stop_that_belongs_further_back_after_breakeven_is_found(held: Held) -> None:
+    held.trade = replace(held.trade, moved_to_breakeven=True, stop_price=Decimal(65200))
     breakeven.check_never_loosened(held)
-    stop.trigger_price = Decimal(65200)
-    breakeven.check_never_loosened(held)
-    stop.trigger_price = Decimal(65150)
+    held.trade = replace(held.trade, stop_price=Decimal(65150))
     with broken("I4", "went back from 65200 to 65150"):
         breakeven.check_never_loosened(held)
+
+
+def test_a_stop_at_the_exchange_that_goes_back_after_breakeven_may_not_last(held: Held, give: Give) -> None:
+    filled(held, give)
+    stop = give(held, "S", "0.100", trigger_price=Decimal(65000))
+    held.trade = replace(held.trade, moved_to_breakeven=True, stop_price=Decimal(65100))
+    breakeven.check_never_loosened(held)
+    assert "loosened" not in lasting(held), "it is on its way there"
+    stop.trigger_price = Decimal(65200)
+    assert "loosened" not in lasting(held), "a hand in the app has tightened it"
+    stop.trigger_price = Decimal(65099)
+    assert "loosened" in lasting(held)
 
 
 def test_a_stop_that_would_lose_the_costs_after_the_first_target_may_not_last(held: Held, give: Give) -> None:
@@ -326,4 +334,5 @@ def test_the_times_allowed_are_those_of_the_design() -> None:
         "oversold": ("I3", 5.0),
         "skewed": ("I3", 5.0),
         "bare": ("I4", 5.0),
+        "loosened": ("I4", 5.0),
     }

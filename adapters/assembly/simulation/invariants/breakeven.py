@@ -14,18 +14,26 @@ from adapters.assembly.simulation.invariants.violation import Violated
 
 
 def check_never_loosened(held: Held) -> None:
-    """I4: no own stop at the exchange goes back from the tightest that was reached after breakeven."""
-    if not held.trade.moved_to_breakeven:
+    """I4: where the stop belongs after breakeven never goes back."""
+    trade = held.trade
+    if not trade.moved_to_breakeven:
         return
+    if held.best_stop is not None and (trade.stop_price - held.best_stop) * trade.side.sign < 0:
+        text = f"the stop went back from {held.best_stop} to {trade.stop_price}"
+        raise Violated("I4", trade.trade_id, text)
+    held.best_stop = trade.stop_price
+
+
+def loosened(held: Held) -> bool:
+    """Whether a stop at the exchange is behind where one was before: nobody but a hand in the app may do that."""
     sign = held.trade.side.sign
-    for order in held.of(STOP):
-        if not order.is_open or order.trigger_price is None:
-            continue
-        if held.best_stop is not None and (order.trigger_price - held.best_stop) * sign < 0:
-            text = f"the stop went back from {held.best_stop} to {order.trigger_price}"
-            raise Violated("I4", held.trade.trade_id, text)
-        if (order.trigger_price - held.trade.stop_price) * sign >= 0:
-            held.best_stop = held.trade.stop_price  # not where a hand in the app may have moved it to
+    triggers = [order.trigger_price for order in held.of(STOP) if order.is_open and order.trigger_price is not None]
+    if held.best_stop is None or not triggers:
+        return False
+    if any((trigger - held.best_stop) * sign >= 0 for trigger in triggers):
+        held.reached_stop = held.best_stop
+    reached = held.reached_stop
+    return reached is not None and any((trigger - reached) * sign < 0 for trigger in triggers)
 
 
 def bare(held: Held, quantity: Decimal) -> bool:

@@ -26,7 +26,8 @@ class Held:
     links: list[str] = field(default_factory=list)  # client order ids that reached the exchange, oldest first
     orders: list[Order] = field(default_factory=list)  # of these, what the exchange has accepted
     bad_since: dict[str, float] = field(default_factory=dict)  # by condition that may last a little: since when
-    best_stop: Decimal | None = None  # the tightest own stop seen after breakeven
+    best_stop: Decimal | None = None  # where the own stop belongs since breakeven, at its tightest
+    reached_stop: Decimal | None = None  # of that, what has been seen at the exchange
 
     def of(self, letter: str) -> Iterator[Order]:
         return (order for order in self.orders if role(order)[0] == letter)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.assembly.simulation.invariants.breakeven import bare
+from adapters.assembly.simulation.invariants.breakeven import bare, loosened
 from adapters.assembly.simulation.invariants.cover import left_over, own_stop_missing
 from adapters.assembly.simulation.invariants.held import Held
 from adapters.assembly.simulation.invariants.ladder import oversold, skewed
@@ -50,6 +50,11 @@ TIMED: dict[str, Timed] = {
         seconds=5.0,
         tell=lambda _held: "a target is filled and the stop is not at breakeven",
     ),
+    "loosened": Timed(
+        invariant="I4",
+        seconds=5.0,
+        tell=lambda held: f"its stop at the exchange is behind {held.reached_stop}, where it stood after breakeven",
+    ),
 }
 
 
@@ -60,4 +65,5 @@ def note_timed(held: Held, now: float) -> None:
     held.note("left_over", holds=left_over(held, quantity), now=now)
     held.note("oversold", holds=oversold(held, quantity), now=now)
     held.note("skewed", holds=skewed(held, quantity), now=now)
+    held.note("loosened", holds=loosened(held), now=now)
     held.note("bare", holds=bare(held, quantity), now=now)

@@ -1,0 +1,190 @@
+"""I8 and I9 on hand-made wrong records: commands without an outcome or with two, alerts late, twice, out of order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from actors.messages.alerts import RaiseAlert
+from actors.messages.operator import ChatRecord, PendingCommand
+from actors.model.alert import Alert, Severity
+from adapters.assembly.simulation.invariants.alerts import Alerts
+from adapters.assembly.simulation.invariants.commands import Commands, Sight
+from tests.invariants.conftest import NOON, broken
+
+
+# --- I8 --------------------------------------------------------------------------------------------------------------
+def record(*pending: int, message_id: int | None = None) -> ChatRecord:
+    return ChatRecord(
+        used_updates=tuple(pending),
+        pending=tuple(
+            PendingCommand(update_id=each, user_id=1, text="/status", data="", message_id=message_id, said_at=NOON)
+            for each in pending
+        ),
+    )
+
+
+def sight(at: float, *, title: str = "No trades", message_id: int = 1, edited: bool = False) -> Sight:
+    return Sight(at=at, message_id=message_id, edited=edited, title=title)
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
+def test_a_command_with_one_outcome_is_passed(commands: Commands) -> None:
+    commands.kept(record(1), 10.0)
+    commands.seen(sight(11.0))
+    commands.kept(record(), 12.0)
+    commands.check_rest(())
+
+
+def test_a_command_that_ends_unseen_is_found(commands: Commands) -> None:
+    commands.kept(record(1), 10.0)
+    with broken("I8", "nothing of it was ever shown"):
+        commands.kept(record(), 12.0)
+
+
+def test_what_was_shown_before_a_command_or_for_another_is_not_its_outcome(commands: Commands) -> None:
+    commands.seen(sight(1.0))
+    commands.kept(record(1), 10.0)
+    with broken("I8", "nothing of it"):
+        commands.kept(record(), 12.0)
+    other = Commands()
+    other.kept(record(1, 2), 10.0)
+    other.seen(sight(11.0))
+    with broken("I8", "nothing of it"):
+        other.kept(record(), 12.0)
+
+
+def test_an_edit_is_the_outcome_of_the_button_that_was_pressed_there_and_of_none_else(commands: Commands) -> None:
+    commands.kept(record(1, message_id=7), 10.0)
+    commands.seen(sight(11.0, message_id=8, edited=True))
+    with broken("I8", "nothing of it"):
+        commands.kept(record(), 12.0)
+    pressed = Commands()
+    pressed.kept(record(1, message_id=7), 10.0)
+    pressed.seen(sight(11.0, message_id=7, edited=True))
+    pressed.kept(record(), 12.0)
+
+
+def test_a_command_taken_up_again_after_its_end_is_found(commands: Commands) -> None:
+    commands.kept(record(1), 10.0)
+    commands.seen(sight(11.0))
+    commands.kept(record(), 12.0)
+    with broken("I8", "taken up again"):
+        commands.kept(record(1), 13.0)
+
+
+def test_a_second_outcome_that_does_not_say_so_is_found_at_rest(commands: Commands) -> None:
+    commands.kept(record(1), 10.0)
+    commands.seen(sight(11.0))
+    commands.kept(record(), 12.0)
+    commands.seen(sight(13.0, title="(again) No trades", message_id=2))
+    commands.check_rest(())
+    commands.seen(sight(14.0, message_id=3))
+    with broken("I8", "beyond all commands"):
+        commands.check_rest(())
+
+
+def test_a_command_without_an_end_and_an_update_nobody_took_are_found_at_rest(commands: Commands) -> None:
+    with broken("I8", "never acknowledged"):
+        commands.check_rest(("update 4",))
+    commands.kept(record(1), 10.0)
+    with broken("I8", "no outcome that was seen"):
+        commands.check_rest(())
+
+
+def test_a_person_who_blocks_the_bot_sees_nothing_of_what_ends_meanwhile(commands: Commands) -> None:
+    commands.kept(record(1), 10.0)
+    commands.kept(record(), 12.0, unseeing_until=300.0)
+
+
+# --- I9 --------------------------------------------------------------------------------------------------------------
+def alert(
+    title: str, severity: Severity = Severity.CRITICAL, *, key: str = "", subject: str = "", after: float = 0.0
+) -> RaiseAlert:
+    what = Alert(kind="kind", severity=severity, key=key or title, title=title, subject=subject)
+    return RaiseAlert(alert=what, raised_at=NOON + timedelta(seconds=after))
+
+
+@pytest.fixture
+def alerts() -> Alerts:
+    return Alerts()
+
+
+def test_critical_news_has_half_a_minute_from_when_the_chat_is_in_reach(alerts: Alerts) -> None:
+    alerts.promise("a", alert("stop gone"), 100.0)
+    alerts.check_in_time(130.0, 0.0)
+    with broken("I9", "critical and not told"):
+        alerts.check_in_time(130.1, 0.0)
+    alerts.check_in_time(400.0, 380.0)
+    with broken("I9"):
+        alerts.check_in_time(411.0, 380.0)
+    alerts.show("a", "CRITICAL: stop gone", ())
+    alerts.check_in_time(500.0, 0.0)
+
+
+def test_calm_news_may_take_longer(alerts: Alerts) -> None:
+    alerts.promise("a", alert("filled", Severity.INFO), 100.0)
+    alerts.check_in_time(9_000.0, 0.0)
+
+
+def test_an_alert_shown_twice_without_saying_so_is_found(alerts: Alerts) -> None:
+    alerts.promise("a", alert("stop gone"), 0.0)
+    alerts.show("a", "CRITICAL: stop gone", ())
+    alerts.show("a", "(again) CRITICAL: stop gone", ())
+    with broken("I9", "told twice"):
+        alerts.show("a", "CRITICAL: stop gone", ())
+
+
+def test_the_same_news_shown_twice_within_its_window_is_found(alerts: Alerts) -> None:
+    alerts.promise("a", alert("moved", Severity.WARNING, key="k"), 0.0)
+    alerts.promise("b", alert("moved", Severity.WARNING, key="k", after=299.0), 0.0)
+    alerts.promise("c", alert("moved", Severity.WARNING, key="k", after=300.0), 0.0)
+    alerts.promise("d", alert("moved", key="k", after=301.0), 0.0)
+    alerts.show("a", "Warning: moved", ())
+    with broken("I9", "second time within its window"):
+        alerts.show("b", "Warning: moved", ())
+    alerts.show("c", "Warning: moved", ())
+    alerts.show("d", "CRITICAL: moved", ())  # graver news is news
+
+
+def test_news_of_one_trade_out_of_their_order_are_found(alerts: Alerts) -> None:
+    alerts.promise("a", alert("filled", Severity.INFO, subject="trade"), 0.0)
+    alerts.promise("b", alert("stop gone", subject="trade"), 0.0)
+    alerts.promise("c", alert("filled", Severity.INFO, key="other", subject="another"), 0.0)
+    alerts.show("c", "filled", ())
+    with broken("I9", "told before 'filled'"):
+        alerts.show("b", "CRITICAL: stop gone", ())
+
+
+def test_what_is_told_in_a_digest_counts_each_in_its_order(alerts: Alerts) -> None:
+    for number in range(3):
+        alerts.promise(f"{number}", alert(f"filled {number}", Severity.INFO, subject="trade"), 0.0)
+    alerts.show("0", "3 alerts in one", ("12:00 filled 0", "12:00 filled 1", "12:01 filled 2"))
+    for number in range(3):
+        alerts.settle(f"{number}")
+    alerts.check_rest()
+
+
+def test_an_alert_settled_untold_is_found_unless_its_news_was_told_or_the_chat_refused_it(alerts: Alerts) -> None:
+    alerts.promise("a", alert("filled", Severity.INFO, key="k"), 0.0)
+    alerts.settle("a")
+    with broken("I9", "settled and never told"):
+        alerts.check_rest()
+    alerts.check_rest(frozenset({"a"}))
+    alerts.promise("b", alert("filled", Severity.INFO, key="k"), 0.0)
+    alerts.show("b", "filled", ())
+    alerts.settle("b")
+    alerts.check_rest()
+
+
+def test_an_alert_nobody_settles_and_one_nobody_promised_are_found(alerts: Alerts) -> None:
+    alerts.promise("a", alert("filled", Severity.INFO), 0.0)
+    with broken("I9", "never settled"):
+        alerts.check_rest()
+    with broken("I9", "never promised"):
+        alerts.show("b", "stop gone", ())
