@@ -24,7 +24,7 @@ from adapters.simulated.bot_api import LOCAL_TOKEN, BotApiServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PERSON = 4711
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0  # for what takes a moment: only a loaded machine, or a broken daemon, comes near it
 
 
 @pytest.fixture(name="until")
@@ -79,6 +79,12 @@ class LocalBybit:
     def fault(self, **fault: Any) -> None:
         self._post("faults", fault)
 
+    def behave(self) -> None:
+        """Forget every fault that has not struck yet."""
+        address = f"http://127.0.0.1:{self.port}/control/faults"
+        with urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=PATIENCE_SECONDS) as done:
+            done.read()
+
     def _post(self, what: str, body: Mapping[str, Any]) -> None:
         address = f"http://127.0.0.1:{self.port}/control/{what}"
         request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
@@ -123,9 +129,18 @@ class LocalBybit:
         ]
         return sum(stops, Decimal(0)) == self.held(symbol)
 
+    def ladder_covers(self, symbol: str) -> bool:
+        """The trades' targets come to what is held: everything that a fill set going is done."""
+        targets = [
+            Decimal(row["leavesQty"])
+            for row in self.live_orders()
+            if row["symbol"] == symbol and row["orderLinkId"] and row["orderLinkId"].split("-")[2].startswith("T")
+        ]
+        return sum(targets, Decimal(0)) == self.held(symbol)
+
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -161,13 +176,13 @@ class DaemonProcess:
         """End it as a power cut would."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
 
     def end(self) -> int:
         """Ask it to end; give the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_SECONDS)
 
     @property
     def alive(self) -> bool:

@@ -33,6 +33,7 @@ def test_a_trade_from_the_chat_lives_its_life_and_tells_each_step_once(stage: An
     for price in ("0.6195", "0.6095", "0.6405", "0.6505", "0.6605", "0.6705"):
         stage.exchange.move(XRPUSDT=price)
         until("the own stop to cover", lambda: stage.exchange.own_stop_covers("XRPUSDT"))
+        until("the ladder to cover", lambda: stage.exchange.ladder_covers("XRPUSDT"))
     until("the trade to be closed", lambda: any("closed, +" in line for line in stage.told()))
     steps = [line.split(": ", 1)[1] for line in stage.told() if line.startswith("#1 ")]
     assert {step: times for step, times in Counter(steps).items() if times > 1} == {}

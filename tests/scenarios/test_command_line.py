@@ -111,7 +111,7 @@ def background_daemon(state: Path) -> Iterator[int]:
         yield master
     finally:
         os.kill(pid, signal.SIGKILL)
-        shell.wait(10)
+        shell.wait(60)
         shell.stdout.close()
         os.close(master)
 
@@ -121,7 +121,7 @@ def test_a_daemon_in_a_shells_background_is_not_frozen_by_what_is_typed_there(tm
 
     def ready() -> bool:
         try:
-            return bool(call(state_folder(state), "status", {}, timeout_seconds=2.0)["ready"])
+            return bool(call(state_folder(state), "status", {}, timeout_seconds=20.0)["ready"])
         except (NoDaemon, AnswerLate):
             return False
 
@@ -149,8 +149,8 @@ def test_commands_may_come_through_a_pipe(tmp_path: Path) -> None:
         assert any("/help trade shows how" in line for line in daemon.stdout)  # ends at the end of the output
         daemon.stdin.close()
         daemon.terminate()
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0
     finally:
         daemon.kill()
-        daemon.wait(10)
+        daemon.wait(60)
         daemon.stdout.close()

@@ -38,7 +38,7 @@ from adapters.simulated.misbehaviour import Fault
 from adapters.simulated.server import ExchangeServer
 from runtime import ActorRestarted, InjectedFault, RuntimeEvent
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 START = {"XRPUSDT": "0.6200", "SOLUSDT": "150.00", "ETHUSDT": "3000.00"}
 PLANS = {
     "XRPUSDT": "XRPUSDT long --entries 0.61 --targets 0.63,0.64,0.65,0.66 --stop 0.58 --margin 2% --leverage 5",

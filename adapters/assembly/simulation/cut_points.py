@@ -34,8 +34,8 @@ REST_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 AFTER_REST_SECONDS = 20.0  # what comes late comes within: lookups past the receive window, purges, slow beats
 DOWN_SECONDS = (0.5, 3.0, 12.0)
-MEANWHILE_EVERY = 2  # at every so many points one more run has something happen while the daemon is down
-SECOND_CRASH_EVERY = 4  # every so many runs one more crashes again while it recovers
+MEANWHILE_EVERY = 3  # at every so many points one more run has something happen while the daemon is down
+SECOND_CRASH_EVERY = 5  # every so many runs one more crashes again while it recovers
 # What a crash may add to what the person is told.
 EXTRA_ALERTS = frozenset({"run_started", "own_stop_late", "own_stop_in_place", "request_unclear"})
 
