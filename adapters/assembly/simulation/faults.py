@@ -40,9 +40,12 @@ RATES: dict[str, tuple[float, float]] = {
     "update_again": (0.01, 0.2),
     # F11, F14: handlers that take their time
     "store_slow": (0.005, 0.05),
+    "fsync_slow": (0.001, 0.005),
     # F13: handlers that raise
     "monitor_raises": (0.002, 0.03),
     "room_raises": (0.0002, 0.001),
+    # F16: an actor's on_start or on_stop raises, over a port that cannot be opened or closed
+    "port_breaks": (0.02, 0.2),
 }
 # How many in an hour.
 COUNTS: dict[str, tuple[int, int]] = {
@@ -58,6 +61,15 @@ COUNTS: dict[str, tuple[int, int]] = {
     "thin_market": (1, 1),
     # F11
     "disk_full": (1, 4),
+    "disk_io_error": (1, 3),
+    "disk_read_only": (1, 3),
+    "disk_sync_fails": (1, 3),
+    # F12
+    "bit_flip": (1, 2),
+    "torn_page": (1, 2),
+    "wal_truncated": (1, 2),
+    "wal_deleted": (1, 2),
+    "file_missing": (1, 2),
     # F5
     "partial_fill": (2, 12),
     # F6: hands in the app, other programs, the exchange itself

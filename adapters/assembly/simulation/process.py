@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from actors.errors import Fenced, OutsideError
 from actors.health_checker import concerns_health
@@ -37,9 +37,9 @@ from adapters.bybit.connections import open_exchange
 from adapters.bybit.rate_limit import RateBudget
 from adapters.bybit.venue_clock import VenueClock
 from adapters.host.run_lock import RunLock
-from adapters.sqlite.opening import open_store
+from adapters.sqlite.backups import Backups
+from adapters.sqlite.restoring import open_or_restore
 from adapters.sqlite.runs import Run
-from adapters.sqlite.store import SqliteStore
 from runtime import (
     ActorDead,
     ActorSystem,
@@ -54,7 +54,9 @@ from runtime import (
 from runtime.clock import Clock
 from runtime.environment import InjectedFault
 
+Port = TypeVar("Port")
 _ACCESS = BybitAccess(api_key="simulated-key", api_secret="simulated-secret")  # noqa: S106 - signs nothing
+BACKUPS_KEPT = 3
 _UNHEARD = (Refused, AskTimeout, ActorDead, AskFailed)
 
 
@@ -80,7 +82,7 @@ class Surroundings:
     kept: Callable[[str, Any], None]  # a document has become durable
     guarded: Callable[[Sequence[Guard]], None]  # guards have been used, apart from any append
     sending: Callable[[Process, str], None]  # before every request of it: (path)
-    refuses: Callable[[], bool]  # whether the disk refuses the next commit
+    breaks: Callable[[str], None]  # may raise where a port is opened or closed (which)
     around_store: Callable[[StorePort], StorePort] = lambda store: store  # what else stands between store and actor
 
 
@@ -107,7 +109,14 @@ class Process:
         self.lock = RunLock.acquire(disk.run_lock, pid=number, started=clock.now(), boot_id="simulated")
         run = Run(pid=number, boot_id="simulated", started_at=clock.now())
         try:
-            self.store: SqliteStore = open_store(disk.store, clock=clock.now, random_bytes=dice.randbytes, run=run)
+            self.store, self.restored = open_or_restore(
+                disk.store,
+                clock=clock.now,
+                random_bytes=dice.randbytes,
+                run=run,
+                backups=disk.backups,
+                connection_type=disk.hardware.connection_type(),
+            )
         except BaseException:
             self.lock.release()
             raise
@@ -128,12 +137,11 @@ class Process:
     def start(self) -> None:
         """Start the tree; the world goes on meanwhile."""
         identity = RunIdentity(installation=self.store.installation, epoch=self.epoch, forgotten=self.store.forgotten)
-        ports = self._ports()
-        first = ports.open_exchange(ports.accounts[0])
+        first = self._connect(self._budget(), self._around.accounts[0])
         with suppress(OutsideError):  # asked for again as soon as it matters
             first.clock_offset_seconds()
         first.close()
-        self.system.start(*wire(self.system, identity, self._around.terms, ports))
+        self.system.start(*wire(self.system, identity, self._around.terms, self._ports()))
         self.starting = False
 
     def holds_lock(self) -> bool:
@@ -179,7 +187,6 @@ class Process:
     # --- ports ------------------------------------------------------------------------------------------------------
     def _ports(self) -> Ports:
         around, clock = self._around, self.clock
-        budget = RateBudget(clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
         watched = around.around_store(
             WatchedStore(
                 self.store,
@@ -187,26 +194,39 @@ class Process:
                 settled=around.settled,
                 kept=around.kept,
                 guarded=around.guarded,
-                refuses=around.refuses,
             )
         )
         return Ports(
             accounts=around.accounts,
-            open_store=lambda: watched,
-            open_exchange=partial(self._open_exchange, budget),
-            open_private_stream=lambda account: SimulatedPrivateStream(self.streams[account]),
-            open_market_stream=lambda: SimulatedMarketStream(around.market, clock),
+            open_store=lambda: self._opened("store", watched),
+            open_exchange=partial(self._open_exchange, self._budget()),
+            open_private_stream=lambda account: self._opened(
+                f"{account}'s stream", SimulatedPrivateStream(self.streams[account])
+            ),
+            open_market_stream=lambda: self._opened("market stream", SimulatedMarketStream(around.market, clock)),
             open_chat=self._open_chat,
             fence=self.lock,
             on_fenced=partial(around.fenced, self),
             read_host=_host,
+            backups=Backups(around.disk.store, folder=around.disk.backups, clock=clock.now, kept=BACKUPS_KEPT),
         )
 
+    def _budget(self) -> RateBudget:
+        return RateBudget(self.clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
+
     def _open_chat(self) -> SimulatedChat:
-        self._chat = SimulatedChat(self._around.chat, unheard=_UNHEARD)
+        self._chat = self._opened("chat", SimulatedChat(self._around.chat, unheard=_UNHEARD))
         return self._chat
 
+    def _opened(self, which: str, port: Port) -> Port:
+        self._around.breaks(f"opening the {which}")
+        return port
+
     def _open_exchange(self, budget: RateBudget, account: str) -> ExchangePort:
+        port = _Fragile(self._connect(budget, account), partial(self._around.breaks, "closing the exchange"))
+        return self._opened("exchange", cast(ExchangePort, port))
+
+    def _connect(self, budget: RateBudget, account: str) -> ExchangePort:
         http = self._around.line.http(account, leaving=self._leaving)
         return open_exchange(_ACCESS, budget, account=account, clock=self.clock, http=http)
 
@@ -220,6 +240,21 @@ class Process:
         if concerns_health(event):
             self.system.tell(addresses.HEALTH, event)
         self._around.heard(self, event)
+
+
+class _Fragile:
+    """ports.ExchangePort around another; its closing may raise."""
+
+    def __init__(self, port: ExchangePort, breaks: Callable[[], None]) -> None:
+        self._port = port
+        self._breaks = breaks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def close(self) -> None:
+        self._port.close()
+        self._breaks()
 
 
 class _Crank(DeterministicDispatcher):

@@ -15,14 +15,15 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from actors.errors import Unreachable
 from actors.messages.storing import Append
-from actors.settings import AccountSettings, Settings
+from actors.settings import AccountSettings, KeepingSettings, Settings
 from adapters.assembly.simulation.agenda import Agenda
 from adapters.assembly.simulation.chat import PERSON, ChatService
 from adapters.assembly.simulation.exchange_port import ExchangeLine
 from adapters.assembly.simulation.exchange_setup import open_local_bybit
 from adapters.assembly.simulation.faults import Faults
-from adapters.assembly.simulation.interception import Interception, is_injected
+from adapters.assembly.simulation.interception import RAISED_EXCUSE_SECONDS, Interception, crash_of, is_injected
 from adapters.assembly.simulation.invariants import Violated, Watch
 from adapters.assembly.simulation.market import Market
 from adapters.assembly.simulation.prices import open_walks
@@ -33,7 +34,6 @@ from adapters.assembly.simulation.states import states_of
 from adapters.assembly.simulation.story import Story
 from adapters.assembly.simulation.streams import MarketLine
 from adapters.assembly.simulation.wandering_clock import WanderingClock
-from adapters.assembly.simulation.watched_store import DISK_WORDS
 from adapters.assembly.wiring import ends_run, terms_of
 from adapters.host.run_lock import LockedByAnother
 from adapters.sqlite.store import SqliteStore
@@ -53,8 +53,10 @@ PARKED_EXCUSE_SECONDS = 40.0
 START_EXCUSE_SECONDS = 25.0  # from a start to everything being as it should
 COMES_BACK_SECONDS = 2.0  # the service manager's pause after a daemon that gave up
 STOP_SECONDS = 20.0
+DAMAGES = frozenset({"bit_flip", "torn_page", "wal_truncated", "wal_deleted", "file_missing"})  # of the state's files
+DAMAGED_BACKUP_SECONDS = 600.0
 # What the words of an expected restart contain: a full disk, an actor's own wish, a handler that was made to hang.
-_MEANT = (DISK_WORDS, "planned:", "ran longer than")
+_MEANT = ("planned:", "ran longer than")
 _FUNDING_AT = datetime(2025, 3, 4, 8, 0, tzinfo=UTC)
 
 
@@ -123,7 +125,7 @@ class World:
         )
         self._around = self._surroundings()
         self._crash_in: int | None = None  # steps
-        self._commits_to_refuse = 0
+        self._break_dice = self.dice("break")
         self._violated: Violated | None = None
 
     def dice(self, name: str) -> Random:
@@ -143,13 +145,19 @@ class World:
         return ChatService(self.venue_clock, self.agenda, self.faults, self.story, self.dice("chat"))
 
     def _surroundings(self) -> Surroundings:
+        # Where nothing damages the files nobody reads a copy: one an hour has to do.
+        backup_seconds = DAMAGED_BACKUP_SECONDS if DAMAGES & set(self.faults.counts) else 3600.0
         accounts = tuple(AccountSettings(name=name) for name in self.scenario.accounts)
         return Surroundings(
             clock=self.clock,
             host=self.host,
             disk=self.disk,
             accounts=self.scenario.accounts,
-            terms=terms_of(Settings(accounts=accounts), version="simulated", default_chat_id=PERSON),
+            terms=terms_of(
+                Settings(accounts=accounts, keeping=KeepingSettings(backup_seconds=backup_seconds)),
+                version="simulated",
+                default_chat_id=PERSON,
+            ),
             line=self.line,
             market=self.market,
             chat=self.chat,
@@ -163,7 +171,7 @@ class World:
             kept=self.watch.kept,
             guarded=self.watch.guarded,
             sending=self._on_sending,
-            refuses=self._disk_refuses,
+            breaks=self._break,
         )
 
     # --- the market -------------------------------------------------------------------------------------------------
@@ -216,12 +224,34 @@ class World:
             self.story.tell("world", "", f"run {self.runs} finds the state held by another and ends")
             self.failures["locked_out"] += 1
             return
+        except Unreachable as unwritable:
+            self._start_later(str(unwritable))
+            return
         self.story.tell("world", "", f"the daemon starts, run {self.runs}, epoch {process.epoch}")
         if self.process is not None:
             self.stale.append(self.process)
         self.process, self.epoch = process, process.epoch
+        if process.restored is not None:
+            self._note_restored(process)
         self.watch.begins(process.system, process.store)
         process.start()
+
+    def _start_later(self, reason: str) -> None:
+        """A start that finds the disk refusing ends at once (exit 74); the service manager tries again."""
+        now = self.clock.monotonic()
+        self.story.tell("world", "", f"run {self.runs} cannot start: {reason}")
+        self.failures["unwritable_start"] += 1
+        self.faults.note("unwritable_start", now, excuses_seconds=COMES_BACK_SECONDS + START_EXCUSE_SECONDS)
+        self.agenda.at(now + COMES_BACK_SECONDS, self.start_daemon)
+
+    def _note_restored(self, process: Process) -> None:
+        """Trades the restored store does not know are nobody's from now on: told, and left alone."""
+        self.story.tell("world", "", f"run {process.number} restored its store: {process.restored}")
+        self.failures["restored"] += 1
+        for trade_id, held in self.watch.trades.items():
+            if not process.store.load(f"trade/{trade_id}").facts:
+                self.failures["trades_forgotten"] += 1
+                self.foreign.add(held.trade.plan.symbol)
 
     def crash(self) -> None:
         """Pull the plug, and have the daemon started again after a while."""
@@ -342,17 +372,12 @@ class World:
             self._crash_in = steps
 
     # --- what the daemon does, as it does it -------------------------------------------------------------------------
-    def disk_fills(self, commits: int) -> None:
-        """Have so many of the next commits refused."""
-        self._commits_to_refuse = commits
-
-    def _disk_refuses(self) -> bool:
-        if self._commits_to_refuse <= 0 or self.faults.ended:
-            return False
-        self._commits_to_refuse -= 1
-        self.faults.note("disk_full", self.clock.monotonic(), excuses_seconds=45.0)
-        self.story.tell("fault", "", "the disk refuses a commit")
-        return True
+    def _break(self, what: str) -> None:
+        """F16: opening a port fails in its actor's on_start, closing it in its on_stop."""
+        if self.faults.strikes("port_breaks"):
+            self.faults.note("port_breaks", self.clock.monotonic(), excuses_seconds=RAISED_EXCUSE_SECONDS)
+            self.story.tell("fault", "", f"{what} raises")
+            raise crash_of(self._break_dice, what)
 
     def _on_sending(self, process: Process, path: str) -> None:
         """I14: no request leaves a run whose state has been taken over."""
