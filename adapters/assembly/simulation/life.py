@@ -47,6 +47,7 @@ class Life:
         """Have some of the crashes fall between the steps of an order's way."""
         if self._aimed and isinstance(message, PlaceOrder | AmendOrder | CancelOrder) and self._dice.random() < 0.1:  # noqa: PLR2004
             self._aimed -= 1
+            self._world.faults.note("crash_at_request", self._world.clock.monotonic())
             self._world.crash_soon(self._dice.randint(1, 12))
 
     def _come_to_rest(self) -> None:

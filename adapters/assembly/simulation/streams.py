@@ -91,6 +91,7 @@ class AccountStream:
     def storms(self, times: int) -> None:
         """Cut the socket again and again, each time soon after it was back."""
         now = self._clock.monotonic()
+        self._faults.note("stream_storm", now)
         self._story.tell("fault", "", f"{self.account}'s stream is cut {times} times in a row")
         for turn in range(times):
             self._agenda.at(now + turn * self._dice.uniform(0.5, 2.0), lambda: self.drop(0.3))
