@@ -62,6 +62,11 @@ class _Beat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _TooLate:
+    """The first reading serves nobody any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
     """What somebody needs of a reading."""
 
@@ -133,6 +138,10 @@ class Reconciler(Actor):
         self._waiting[message.path] = self._waiting.get(message.path, wish).joined(wish)
         if self._begun:
             self._read_soon()
+
+    @handles(_TooLate)
+    def _on_too_late(self, _message: _TooLate) -> None:
+        self._first = None
 
     def _reads_first(self) -> bool:
         """Tell whether no reading of this run has ended yet."""
@@ -234,6 +243,7 @@ class Reconciler(Actor):
             for part in parts_of(whole, self._installation).trades
         }
         self._on_snapshot(whole)
+        self.context.start_timer("first", self._terms.first_serves_seconds, _TooLate())
         self._first = _First(started_at=whole.started_at, reach=self._reach, until=late_until, parts=parts)
 
     @handles(NotAnswered)
