@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from actors.messages.trading import ExitReason, TradeClosed, TradeOpened
-from actors.model.trade import Role, Trade
+from actors.model.trade import LegState, Role, Trade
 from actors.model.trade_plan import SizedPlan
 from actors.rules.position_life import opened
 from adapters.assembly.simulation.invariants import limits, results, sizing
@@ -107,12 +107,19 @@ def test_entries_asked_for_beyond_the_plan_are_found_though_none_has_reached_the
         limits.check_intent(venue, held, second)
 
 
-def test_entries_on_their_way_that_no_balance_covers_are_found(venue: Venue, account: Account, held: Held) -> None:
-    request(held, Role.ENTRY, "0.152", "SF00001-7K3Q9X-E1-0")
+def test_trades_that_bind_more_than_the_wallet_are_found_before_any_order_is_there(
+    venue: Venue, account: Account, held: Held
+) -> None:
     limits.check_margin(venue, account, [held])
-    account.wallet = Decimal(900)
-    with broken("I6", "would bind"):
+    account.wallet = Decimal(900)  # it binds 0.152 * 65,000 / 10, and fees
+    with broken("I6", "the wallet holds 900"):
         limits.check_margin(venue, account, [held])
+    request(held, Role.ENTRY, "0.152", "SF00001-7K3Q9X-E1-0")
+    with broken("I6", "the wallet holds 900"):
+        limits.check_margin(venue, account, [held])
+    (entry,) = held.trade.legs
+    refused = replace(entry, state=LegState.REJECTED)
+    limits.check_margin(venue, account, [replace(held, trade=held.trade.with_leg(refused))])
 
 
 def test_conditional_orders_there_and_coming_are_counted_together(held: Held, give: Give, account: Account) -> None:

@@ -1,7 +1,7 @@
 """I6: limits of position, margin and leverage hold at every instant, counting intents that are on their way.
 
-Exempt: conditional orders somebody else places by hand after the trades were admitted; margin that a price move or a
-hand at the exchange has bound since (the exchange then refuses the entry, which is its right).
+Exempt: conditional orders somebody else places by hand after the trades were admitted; margin is judged when a trade is
+opened (what a price move or a hand at the exchange binds later may have the exchange refuse an entry, rightly).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from actors.messages.trading import OrderRequested
-from actors.model.trade import LegState, Phase, Role
+from actors.model.trade import LegState, Phase, Role, Trade
 from adapters.assembly.simulation.invariants.held import ENTRY, ZERO, Held
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.records import Account, Position
@@ -55,19 +55,27 @@ def check_intent(venue: Venue, held: Held, fact: OrderRequested) -> None:
 
 
 def check_margin(venue: Venue, account: Account, trades: Iterable[Held]) -> None:
-    """I6: what entries on their way would bind fits into what is available. Asked when an entry becomes durable."""
-    fees = venue.margin.fees.taker
-    on_its_way = ZERO
+    """I6: what the account's trades bind, entries on their way included, fits into its wallet. Asked at an opening."""
+    fees = venue.margin.fees.taker * 2
+    bound = ZERO
     for held in trades:
-        if held.trade.plan.account != account.name:
-            continue
-        for leg in held.trade.of(Role.ENTRY):
-            if leg.state is LegState.REQUESTED and leg.client_order_id not in account.by_link_id:
-                value = leg.quantity * (leg.price or held.trade.sized.reference_price)
-                on_its_way += value / held.trade.plan.leverage + value * fees * 2
-    available = venue.margin.available(account)
-    if on_its_way > available:
-        raise Violated("I6", account.name, f"entries on their way would bind {on_its_way}, available are {available}")
+        plan = held.trade.plan
+        if plan.account == account.name:
+            bound += _at_stake(held.trade) * held.trade.sized.reference_price * (1 / plan.leverage + fees)
+    if bound > account.wallet:
+        text = f"its trades bind {bound} with what is on its way, the wallet holds {account.wallet}"
+        raise Violated("I6", account.name, text)
+
+
+def _at_stake(trade: Trade) -> Decimal:
+    """Give what a trade holds and may still come to hold (base units)."""
+    entered = ZERO
+    for index, entry in enumerate(trade.sized.entries, start=1):
+        legs = [leg for leg in trade.of(Role.ENTRY) if leg.index == index]
+        entered += sum((leg.filled_quantity if leg.state.terminal else leg.quantity for leg in legs), ZERO)
+        if not legs and trade.phase is Phase.BUILDING:
+            entered += entry.quantity  # its intent is not even made
+    return max(ZERO, entered - trade.exited_quantity)
 
 
 def check_conditionals(account: Account, symbol: str, trades: Iterable[Held]) -> None:

@@ -189,15 +189,16 @@ class Watch:
         held.states.append(held.trade)
         self.trades[trade_id] = self._live[trade_id] = held
         limits.check_room(held, self._live.values())
+        account = self._venue.accounts.get(held.trade.plan.account)
+        if account is not None:
+            limits.check_margin(self._venue, account, self._live.values())
         quiet = self._clock.monotonic() - self._money_changed.get(fact.sized.plan.account, -1e9)
         sizing.check_sized(self._venue, fact, quiet_seconds=quiet)
 
     def _check_request(self, held: Held, fact: OrderRequested) -> None:
         account = self._venue.accounts[held.trade.plan.account]
         limits.check_intent(self._venue, held, fact)
-        if fact.role is Role.ENTRY:
-            limits.check_margin(self._venue, account, self._live.values())
-        elif fact.role is Role.STOP:
+        if fact.role is Role.STOP:
             limits.check_conditionals(account, held.trade.plan.symbol, self._live.values())
 
     # --- what leaves, and what comes of it ----------------------------------------------------------------------------
