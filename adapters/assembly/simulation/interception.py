@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Struck = Callable[["Process", str, Any], InjectedFault | None]
 RAISED_EXCUSE_SECONDS = 40.0
+FSYNC_SECONDS = 5.0
 _SLOW_STORE_EXCUSE = 8.0
 
 
@@ -126,6 +127,9 @@ class Interception:
 
     def _slow_store(self) -> InjectedFault:
         now = self._clock.monotonic()
+        if self._faults.strikes("fsync_slow"):
+            self._faults.note("fsync_slow", now, excuses_seconds=_SLOW_STORE_EXCUSE)
+            return InjectedFault(spend_seconds=FSYNC_SECONDS)
         if self._faults.strikes("store_slow"):
             self._faults.note("store_slow", now, excuses_seconds=_SLOW_STORE_EXCUSE)
             return InjectedFault(spend_seconds=self._dice.uniform(0.1, 3.0))

@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.sqlite.faults import Disk
+
 _STORE = "store.sqlite"
 _WRITTEN = (_STORE, f"{_STORE}-wal", f"{_STORE}-mark")  # what a power cut leaves; -shm is rebuilt from the log
 _GONE_AT_DEATH = (*_WRITTEN, f"{_STORE}-shm")
@@ -21,11 +23,16 @@ class StateDisk:
         self.folder = root / "state"
         self.folder.mkdir()
         self.on_found: Callable[[Path], None] = lambda _folder: None  # told before a run opens what a dead one has left
+        self.hardware = Disk()
         self._kept = root / "kept"
 
     @property
     def store(self) -> Path:
         return self.folder / _STORE
+
+    @property
+    def backups(self) -> Path:
+        return self.folder / "backups"
 
     @property
     def run_lock(self) -> Path:

@@ -13,6 +13,7 @@ from random import Random
 
 from adapters.assembly.simulation.changes import CHANGES
 from adapters.assembly.simulation.clock_faults import CLOCK_FAULTS, LASTING_CLOCK_FAULTS
+from adapters.assembly.simulation.disk import DISK_FAULTS
 from adapters.assembly.simulation.handler_faults import HANDLER_FAULTS
 from adapters.assembly.simulation.outsiders import OUTSIDERS
 from adapters.assembly.simulation.process_faults import PROCESS_FAULTS
@@ -76,10 +77,6 @@ def _pay_funding(world: World, dice: Random) -> None:
     world.pay_funding(dice.choice(world.scenario.instruments).symbol)
 
 
-def _fill_disk(world: World, dice: Random) -> None:
-    world.disk_fills(dice.choice((1, 2, 6)))
-
-
 def _crash(world: World, dice: Random) -> None:
     world.crash_soon(dice.randint(1, 30))
 
@@ -101,7 +98,6 @@ STREWN: dict[str, Action] = {
     "chat_shuffled": _shuffle_chat,
     "chat_blocked": _block_chat,
     "funding": _pay_funding,
-    "disk_full": _fill_disk,
     "crash": _crash,
     "stream_storm": _storm,
     **OUTSIDERS,
@@ -109,6 +105,7 @@ STREWN: dict[str, Action] = {
     **PROCESS_FAULTS,
     **HANDLER_FAULTS,
     **CLOCK_FAULTS,
+    **DISK_FAULTS,
 }
 LASTING: dict[str, Action] = {
     "thin_market": _thin_the_market,

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actors.errors import Unreachable
 from actors.messages.storing import Append, Guard
 from actors.ports import StorePort
-
-DISK_WORDS = "the simulated disk is full"
+from actors.rules import risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +37,7 @@ class WatchedStore:
         settled: Callable[[str], None],
         kept: Callable[[str, Any], None],
         guarded: Callable[[Sequence[Guard]], None],
-        refuses: Callable[[], bool],
     ) -> None:
-        """`refuses`: whether the disk refuses the next commit."""
-        self._refuses = refuses
         self._store = store
         self._committed = committed
         self._settled = settled
@@ -73,15 +68,16 @@ class WatchedStore:
         return new
 
     def commit(self) -> None:
-        if self._open and self._refuses():
-            raise Unreachable(f"Tried to commit {len(self._open)} writes: {DISK_WORDS}.")
         self._store.commit()
         self._tell()
 
     def hold(self) -> None:
         """What is written by now is acted upon: to the world that is as good as durable, until a crash forgets it."""
         self._store.hold()
+        waiting = [each for each in self._open if _opens_trade(each)]  # for the disk, or for being withdrawn
+        self._open = [each for each in self._open if not _opens_trade(each)]
         self._tell()
+        self._open = waiting
 
     def withdraw(self, stream: str) -> None:
         self._store.withdraw(stream)
@@ -104,3 +100,7 @@ class WatchedStore:
     def rollback(self) -> None:
         self._store.rollback()
         self._open.clear()
+
+
+def _opens_trade(each: object) -> bool:
+    return isinstance(each, Append) and risk.opens_trade(each)
