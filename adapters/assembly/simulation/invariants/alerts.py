@@ -64,6 +64,7 @@ class Alerts:
             if not promise.settled and is_lost(key):
                 self._forget(key, promise)
                 del self.promised[key]
+        self._told.clear()  # what had been told was remembered in the same store
 
     # --- what is shown ----------------------------------------------------------------------------------------------
     def show(self, effect_key: str, title: str, lines: Iterable[str]) -> None:
