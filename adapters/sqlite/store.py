@@ -258,16 +258,21 @@ class SqliteStore:
                 raise Unreachable(f"back up to {to}: {error}") from error
 
     def close(self) -> None:
-        """Forget what is uncommitted, write the log back into the file, end. Twice is harmless."""
-        with self._turn:
-            self._stopped = self._stopped or "it was closed"
-            try:
-                with contextlib.suppress(sqlite3.Error):  # a store that cannot roll back is rolled back when opened
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-            finally:
-                self._db.close()
-                self._mark.close()
+        """Forget what is uncommitted, write the log back into the file, end. Twice is harmless.
+
+        A thread that hangs inside is not waited for: what it holds goes with the process, as in a kill.
+        """
+        self._stopped = self._stopped or "it was closed"
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            return
+        try:
+            with contextlib.suppress(sqlite3.Error):  # a store that cannot roll back is rolled back when opened
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+        finally:
+            self._db.close()
+            self._mark.close()
+            self._turn.release()
 
     # --- the one way in -------------------------------------------------------------------------------------------
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sqlite3
 import threading
@@ -226,3 +227,34 @@ def test_a_second_thread_waits_its_turn_and_gives_up_with_a_sentence(
         go_on.set()
         stuck.join()
     assert store.load("trade/A").sequence == 0
+
+
+def test_closing_does_not_wait_for_ever_for_a_thread_that_hangs_inside(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "TURN_SECONDS", 0.05)
+    store = folder.open()
+    inside, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with contextlib.suppress(Unreachable), store._calling("stay inside"):
+            inside.set()
+            go_on.wait(5)
+
+    def close() -> None:
+        store.close()
+        closed.set()
+
+    stuck, closing = threading.Thread(target=stay), threading.Thread(target=close)
+    stuck.start()
+    try:
+        assert inside.wait(5)
+        closing.start()
+        assert closed.wait(2)
+        with pytest.raises(Unreachable):  # nobody else gets in either: the run is over
+            store.load("trade/A")
+    finally:
+        go_on.set()
+        stuck.join()
+        closing.join()
+    store.close()
