@@ -15,7 +15,7 @@ from actors.messages.alerts import RaiseAlert
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import CancelOrder
 from actors.messages.storing import Append, Guard, PromisedEffect
-from actors.messages.trading import CancelRequested, ExitReason, ExitStarted
+from actors.messages.trading import ExitReason, ExitStarted
 from actors.model.alert import Alert, Severity
 from actors.model.trade import Role
 from actors.rules.position_life import evolve
@@ -206,7 +206,8 @@ def test_what_leaves_without_a_durable_intent_is_found(ids: Identities, held: He
     ids.check_sent(ENTRY)
     with broken("I14", "cancelled without an intent"):
         ids.check_changed(ENTRY, cancels=True)
-    ids.fact("7K3Q9X", CancelRequested(effect_key=f"{ENTRY}/cancel/1", client_order_id=ENTRY, requested_at=NOON))
+    cancel = CancelOrder(account="main", trade_id="7K3Q9X", symbol=SYMBOL, client_order_id=ENTRY)
+    ids.appended(promise(f"{ENTRY}/cancel/1", request=cancel), NOON)
     ids.check_changed(ENTRY, cancels=True)
     with broken("I14", "amended without an intent"):
         ids.check_changed(ENTRY, cancels=False)
@@ -220,8 +221,8 @@ def test_a_command_that_opens_two_trades_and_a_number_given_twice_are_found(ids:
         ids.fact("BBBBBB", opening(trade_id="BBBBBB", number=1, opened_by="chat:1#b"))
 
 
-def promise(key: str, *guards: Guard) -> Append:
-    effect = PromisedEffect(key=key, destination="a", owner="a", request=None)
+def promise(key: str, *guards: Guard, request: Any = None) -> Append:
+    effect = PromisedEffect(key=key, destination="a", owner="a", request=request)
     return Append(stream="s", expected_sequence=0, facts=(), effects=(effect,), guards=guards)
 
 

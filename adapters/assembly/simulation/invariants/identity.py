@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from actors.messages.operator import ChatRecord
+from actors.messages.orders import AmendOrder, CancelOrder
 from actors.messages.storing import Append, Guard
-from actors.messages.trading import AmendRequested, CancelRequested, OrderRequested, TradeOpened
+from actors.messages.trading import OrderRequested, TradeOpened
 from actors.rules.client_order_ids import parse_client_order_id
 from adapters.assembly.simulation.invariants.violation import Violated
 
@@ -26,7 +27,7 @@ class Identities:
     def __init__(self) -> None:
         self.epoch = -1  # the newest run's
         self.requested: set[str] = set()  # client order ids whose intent is durable
-        self._changes: dict[str, set[str]] = {}  # by client order id: durable amends and cancels, as asked
+        self._changes: dict[str, set[bool]] = {}  # by client order id: whether amends (False), cancels were promised
         self._opened_by: dict[str, str] = {}  # command to trade id
         self._numbers: set[int] = set()
         self._effects: set[str] = set()
@@ -53,6 +54,9 @@ class Identities:
             if effect.key in self._effects:
                 raise Violated("I11", effect.key, "an effect was promised twice under one key")
             self._effects.add(effect.key)
+            if isinstance(effect.request, CancelOrder | AmendOrder):
+                cancels = isinstance(effect.request, CancelOrder)
+                self._changes.setdefault(effect.request.client_order_id, set()).add(cancels)
         for guard in append.guards:
             self.guarded(guard, now)
 
@@ -73,8 +77,6 @@ class Identities:
             self._numbers.add(fact.number)
         elif isinstance(fact, OrderRequested):
             self._asked(fact.order.client_order_id, trade_id)
-        elif isinstance(fact, AmendRequested | CancelRequested):
-            self._changes.setdefault(fact.client_order_id, set()).add(type(fact).__name__)
 
     def _asked(self, client_order_id: str, trade_id: str) -> None:
         parsed = parse_client_order_id(client_order_id)
@@ -111,6 +113,5 @@ class Identities:
 
     def check_changed(self, client_order_id: str, *, cancels: bool) -> None:
         """I14: a change of an order leaves under a durable intent too."""
-        wanted = (CancelRequested if cancels else AmendRequested).__name__
-        if client_order_id in self.requested and wanted not in self._changes.get(client_order_id, set()):
+        if client_order_id in self.requested and cancels not in self._changes.get(client_order_id, set()):
             raise Violated("I14", client_order_id, f"it was {'cancelled' if cancels else 'amended'} without an intent")

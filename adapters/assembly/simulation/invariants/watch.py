@@ -63,6 +63,7 @@ class Watch:
         self.identities = Identities()
         self.isolation = Isolation()
         self.ownership = Ownership()
+        self.upkeep = Upkeep()
         self.checks = 0
         self._venue = venue
         self._clock = clock
@@ -102,6 +103,7 @@ class Watch:
         self.identities.begins(store.epoch)
         self.isolation.begins(system)
         self.ownership.begins(system)
+        self.upkeep.begins(system)
         self._undisturbed_since = self._clock.monotonic()
 
     def ends(self, system: ActorSystem) -> None:
@@ -110,6 +112,7 @@ class Watch:
             self._system = None
             self.isolation.ends()
             self.ownership.ends()
+            self.upkeep.ends()
 
     def _take_as_stored(self, store: StorePort) -> None:
         for trade_id, held in tuple(self.trades.items()):
@@ -258,11 +261,16 @@ class Watch:
         if system is self._system:
             self.isolation.event(event, self._clock.monotonic())
             self.ownership.event(event)
+            try:
+                self.upkeep.event(event, self._clock.monotonic())
+            except Violated as found:
+                self._keep(found)
 
     def stepped(self, system: ActorSystem, path: str) -> None:
         """Measure what an actor has just had its turn with."""
         if system is self._system:
             self.isolation.stepped(path, self._clock.monotonic())
+            self.upkeep.stepped(path)
 
     # --- after every step -------------------------------------------------------------------------------------------
     def check(self) -> None:
