@@ -83,6 +83,7 @@ class Simulate:
     save: bool
     into: Path | None
     planted: bool
+    cut_points: bool
     as_json: bool
 
 
@@ -362,10 +363,15 @@ def simulate(
     planted: Annotated[
         bool, typer.Option("--planted", help="Test the test: plant bugs, one by one, and tell which are caught.")
     ] = False,
+    cut_points: Annotated[
+        bool,
+        typer.Option("--cut-points", help="No seeds: crash every order operation at every point, one run for each."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> Simulate:
     single = [name for name, given in (("--seed", seed is not None), ("--case", case is not None)) if given]
-    ways = [*single, *(["--planted"] if planted else []), *(["--seeds"] if seeds is not None and not planted else [])]
+    ways = [*single, *(["--planted"] if planted else []), *(["--cut-points"] if cut_points else [])]
+    ways += [*(["--seeds"] if seeds is not None and not planted else [])]
     if len(ways) > 1:
         raise typer.BadParameter(f"{' and '.join(ways)} ask for different worlds; write one of them")
     if (story or save or whole) and not single:
@@ -386,5 +392,6 @@ def simulate(
         save=save,
         into=into,
         planted=planted,
+        cut_points=cut_points,
         as_json=as_json,
     )

@@ -196,22 +196,30 @@ class Nemesis:
         digits = -int(origin.as_tuple().exponent)
         self.stage.exchange.move(**{symbol: str(round(self._prices[symbol], digits))})
 
+    def everywhere(self) -> bool:
+        """Open a first trade on every symbol, before anything goes wrong; tell whether all were accepted."""
+        for symbol in tuple(OPENING)[len(self.opened) :]:
+            self._open(symbol)
+        return len(self.opened) >= len(OPENING)
+
     def _trade(self) -> None:
-        """Have a trade on every symbol; a command whose answer was lost is given again under its own id."""
+        """Have a trade on every symbol."""
         symbol = self._random.choice(tuple(OPENING))
+        with suppress(*DOWN):
+            self._open(symbol)
+
+    def _open(self, symbol: str) -> None:
+        """Give a command; one whose answer was lost is given again under its own id."""
         if symbol not in self._asking:
             if self.stage.exchange.held(symbol) > 0 and self._random.random() < 0.7:
                 return
             self._commands += 1
             self._asking[symbol] = f"nemesis-{self._commands}"
             self._words[symbol] = self._plan(symbol)
-        with suppress(*DOWN):
-            answer = self.stage.daemon.ask(
-                "open", seconds=15.0, words=self._words[symbol], command_id=self._asking[symbol]
-            )
-            command = self._asking.pop(symbol)
-            if "ok" in answer:
-                self.opened.add(command)
+        answer = self.stage.daemon.ask("open", seconds=15.0, words=self._words[symbol], command_id=self._asking[symbol])
+        command = self._asking.pop(symbol)
+        if "ok" in answer:
+            self.opened.add(command)
 
     def _plan(self, symbol: str) -> str:
         price = self._prices[symbol]

@@ -78,6 +78,7 @@ def test_whatever_befalls_the_real_daemon_it_keeps_its_promises_and_comes_to_res
     stage.daemon.start()
     nemesis = Nemesis(stage, SEED)
     eye = nemesis.eye
+    until("a first trade on every symbol", nemesis.everywhere, seconds=PATIENCE_SECONDS)
     try:
         nemesis.rage(script(SEED, SECONDS), SECONDS)
     finally:
@@ -85,7 +86,6 @@ def test_whatever_befalls_the_real_daemon_it_keeps_its_promises_and_comes_to_res
     assert eye.wrong == []
     assert nemesis.happened.count("kill") >= 6
     assert eye.looks > SECONDS / 2
-    assert len(nemesis.opened) >= 4, "nobody traded: nothing was shown"
     assert any(Decimal(row["cumExecQty"]) for row in stage.exchange.books()["orders"])
 
     if not stage.daemon.alive:

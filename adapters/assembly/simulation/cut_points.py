@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -80,6 +81,18 @@ class CutReport:
     @property
     def failures(self) -> tuple[str, ...]:
         return tuple(each for script in self.scripts for each in script.failures)
+
+    def in_words(self) -> Iterator[str]:
+        """Say how each script went, what failed, and the sum."""
+        for each in self.scripts:
+            found = f"{len(each.failures)} FAILED" if each.failures else "all as without a crash"
+            yield f"{each.script:<56} {each.points:>4} points {each.worlds:>3} worlds {each.runs:>3} runs  {found}"
+        yield from self.failures
+        sums = self.figures()
+        yield (
+            f"{sums['cut_points']} points in {sums['scripts']} scripts, {sums['distinct_worlds']} different worlds, "
+            f"{sums['runs']} runs, {sums['second_crashes']} of them with a second crash: {sums['violations']} failed."
+        )
 
     def figures(self) -> dict[str, object]:
         """Give what `--json` prints."""
@@ -209,6 +222,8 @@ def live(script: Script, cut: Cut | None = None, *, story: bool = False) -> Live
             ending = ending_of(world)
         except Violated as found:
             violated = str(found)
+        except Exception:  # noqa: BLE001 - whatever breaks has shown nothing, and belongs to this point
+            violated = f"the simulation broke: {traceback.format_exc()}"
         finally:
             world.close()
     return Lived(ending=ending, points=tuple(world.plug.points), violated=violated, lines=world.story.lines())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case, read_case, write_case
+from adapters.assembly.simulation.cut_points import run_cut_points
 from adapters.assembly.simulation.faults import NAMES
 from adapters.assembly.simulation.jobs import WorldProcesses
 from adapters.assembly.simulation.planted import run_planted
@@ -38,6 +39,8 @@ def simulate(command: Simulate) -> int:
     if unknown:
         print(f"--without {unknown[0]}: there is no such fault; write one of: {', '.join(NAMES)}", file=sys.stderr)
         return SENSELESS
+    if command.cut_points:
+        return _cut_points(command)
     if command.planted:
         return _planted(command)
     if command.case is not None:
@@ -178,6 +181,20 @@ def _planted(command: Simulate) -> int:
             print(f"{each.name:<36} {by:<32} {each.mistake}")
         print(f"\n{len(found) - len(missed)} of {len(found)} planted bugs were caught.", flush=True)
     return VIOLATED if missed else HELD
+
+
+# --- cut points ------------------------------------------------------------------------------------------------------
+def _cut_points(command: Simulate) -> int:
+    try:
+        report = run_cut_points(jobs=command.jobs)
+    except KeyboardInterrupt:
+        print("Stopped: the scripts are judged together, nothing is known yet.", file=sys.stderr)
+        return STOPPED
+    if command.as_json:
+        print(json.dumps({**report.figures(), "failures": report.failures}), flush=True)
+    else:
+        print("\n".join(report.in_words()), flush=True)
+    return VIOLATED if report.failures else HELD
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
