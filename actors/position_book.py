@@ -121,6 +121,7 @@ class PositionBook(Actor):
             self._carry_out(turn)
         if not self._loaded and self._stored is not None and self._register is not None:
             self._load(self._stored, self._register)
+            self._stored = self._register = None
 
     @handles(NotAnswered)
     def _on_no_answer(self, message: NotAnswered) -> None:

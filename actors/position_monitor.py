@@ -21,6 +21,7 @@ from actors.messages.monitoring import AskAgain, LeaveNow, OwnStopDue, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, ExecutionReported, OrderReported
 from actors.messages.storing import LoadStream, Perform, PromisedEffect, Settle, StoredStream, UnsettledQuestion
 from actors.messages.trading import ExitReason, ExitStarted, TradeQuestion, TradeReading
+from actors.model.sharing import shared
 from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
 from actors.rules.decision import wants_verification
@@ -99,7 +100,7 @@ class PositionMonitor(TradeReadings):
             self.context.log.error("trade_unknown", trade=self._trade_id)
             self.context.stop()
             return
-        self._trade = fold(stored.facts)
+        self._trade = shared(fold(stored.facts))
         self._sequence = stored.sequence
         for fact in stored.facts:
             self._note_outcome(fact)

@@ -162,6 +162,8 @@ class Cell(pykka.Actor):
 
     def rest(self) -> bool:
         """Give the cell back; True when there is more to do and whoever calls still has it."""
+        if self.context is not None:
+            self.context.let_go()
         ready = self.behaviour is not None
         return (ready and self.undrained > 0) or self.actor_inbox.rest(ready=ready)
 

@@ -93,6 +93,13 @@ class Context:
 
     # -- where and when
 
+    def let_go(self) -> None:
+        """Drop the last message, which a quiet actor would keep alive for hours; what it was caused by stays known."""
+        last = self.envelope
+        if last.message is not None:
+            self.envelope = Envelope(None, None, last.cause, last.id, last.sent_at, None)
+            self._log = None
+
     @property
     def sender(self) -> str | None:
         """The path of the actor that sent this message; None when it came from outside."""

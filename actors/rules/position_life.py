@@ -282,9 +282,9 @@ def _report(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
     if leg.pending is None and not older:
         leg = replace(
             leg,
-            quantity=order.quantity,
-            price=order.price,
-            trigger_price=order.trigger_price,
+            quantity=leg.quantity if leg.quantity == order.quantity else order.quantity,  # one object for one figure
+            price=leg.price if leg.price == order.price else order.price,
+            trigger_price=leg.trigger_price if leg.trigger_price == order.trigger_price else order.trigger_price,
             attached_stop=order.attached_stop or leg.attached_stop,  # the exchange may leave it unsaid
         )
     state = _LEG_STATE[order.state]
