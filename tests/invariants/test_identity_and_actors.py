@@ -134,7 +134,8 @@ def isolation(*handled: Handled) -> Isolation:
 
 
 def handled(number: int, waited: float, *, put_aside: bool = False) -> Handled:
-    return Handled(message_id=number, sent_at=10.0, began_at=10.0 + waited, put_aside=put_aside)
+    said = SimpleNamespace(message_id=number, sent_at=10.0, began_at=10.0 + waited, put_aside=put_aside)
+    return cast("Handled", said)  # no more of it is looked at here
 
 
 def test_one_late_message_in_a_hundred_is_borne_two_are_not() -> None:
