@@ -175,7 +175,7 @@ def _skip_ahead(copy: Path, identity: Identity, mark: Mark | None, now: datetime
         for name, number in guards.numbers().items():
             if name != FORGOTTEN:
                 guards.set_number(name, (number // NUMBERS_SKIPPED + 2) * NUMBERS_SKIPPED)
-        guards.set_number(FORGOTTEN, last + 1)
+        guards.set_number(FORGOTTEN, last + 2)  # the next run
         connection.execute("COMMIT")
     sync(copy)
 
