@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,17 @@ from actors.operator_session import OperatorSession
 from actors.position_monitor import PositionMonitor
 from actors.rules.chat_commands import Press
 from actors.store import Store
-from adapters.assembly.simulation.cut_points import cuts_of, live, run_cut_points, run_script, script_named
+from adapters.assembly.program import main
+from adapters.assembly.simulation import verb
+from adapters.assembly.simulation.cut_points import (
+    CutReport,
+    ScriptReport,
+    cuts_of,
+    live,
+    run_cut_points,
+    run_script,
+    script_named,
+)
 from adapters.assembly.simulation.cut_scripts import SCRIPTS
 
 Method = Callable[..., Any]
@@ -69,6 +80,23 @@ def test_the_report_counts_all_there_is() -> None:
     assert figures["cut_points"] == report.scripts[0].points
     with pytest.raises(LookupError, match="open with two entries"):
         run_cut_points("no such script")
+
+
+@pytest.mark.parametrize(("failures", "code"), [((), 0), (("an entry fills, point 7: I2",), 1)])
+def test_the_verb_ends_with_0_only_when_nothing_failed(
+    failures: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = ScriptReport(
+        script="an entry fills", points=9, worlds=3, runs=4, second_crashes=1, failures=failures, cpu_seconds=0.1
+    )
+    report = CutReport(scripts=(script,), wall_seconds=0.1)
+    monkeypatch.setattr(verb, "run_cut_points", lambda **_: report)
+    assert main(["simulate", "--cut-points", "--json"]) == code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["cut_points"], told["runs"], told["violations"]) == (9, 4, len(failures))
+    assert main(["simulate", "--cut-points"]) == code
+    assert "9 points" in capsys.readouterr().out
+    assert main(["simulate", "--cut-points", "--planted"]) == 2
 
 
 # --- the enumeration finds what it is there for -----------------------------------------------------------------------
