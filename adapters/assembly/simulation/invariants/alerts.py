@@ -61,7 +61,9 @@ class Alerts:
     def forget(self, is_lost: Callable[[str], bool]) -> None:
         """Let go of what was never durable: acted upon in memory while the disk took no writes."""
         for key, promise in tuple(self.promised.items()):
-            if not promise.settled and is_lost(key):
+            if not is_lost(key):
+                promise.shown = promise.settled = False  # that it was told may be what was lost
+            elif not promise.settled:
                 self._forget(key, promise)
                 del self.promised[key]
         self._told.clear()  # what had been told was remembered in the same store
