@@ -128,6 +128,7 @@ class Watch:
         self.alerts.forget(lambda key: key not in promised)
         self.identities.forget({held.trade.number for held in self.trades.values()})
         self.commands = Commands()
+        self._executions = orders.ExecutionLedger(self._venue.accounts)  # what was booked may be booked again
 
     # --- what becomes durable ---------------------------------------------------------------------------------------
     def committed(self, append: Append) -> None:
