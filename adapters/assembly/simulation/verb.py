@@ -8,12 +8,13 @@ by Ctrl-C, with what was known by then.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case, read_case, write_case
 from adapters.assembly.simulation.cut_points import run_cut_points
@@ -26,7 +27,7 @@ from adapters.assembly.simulation.shrinking import Shrunk, shrink
 from adapters.assembly.simulation.story import chain
 from adapters.cli.arguments import Simulate
 
-HELD, VIOLATED, SENSELESS, STOPPED = 0, 1, 2, 130
+HELD, VIOLATED, SENSELESS, STOPPED, TERMINATED = 0, 1, 2, 130, 143
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _CASES = Path("tests/scenarios/cases")
 _LAST_LINES = 60
@@ -35,6 +36,14 @@ Say = Callable[[str], None]
 
 def simulate(command: Simulate) -> int:
     """Carry out one `simulate` command."""
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        return _carry_out(command)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _carry_out(command: Simulate) -> int:
     unknown = sorted(set(command.without) - set(NAMES))
     if unknown:
         print(f"--without {unknown[0]}: there is no such fault; write one of: {', '.join(NAMES)}", file=sys.stderr)
@@ -52,6 +61,11 @@ def simulate(command: Simulate) -> int:
     if command.seed is not None:
         return _single(command, _drawn(command, command.seed))
     return _many(command)
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    """End on SIGTERM as on any other way out: worlds are taken down, their folders go."""
+    sys.exit(TERMINATED)
 
 
 # --- many seeds ------------------------------------------------------------------------------------------------------
