@@ -6,6 +6,8 @@ Enters: the tree, read under its lock; mailboxes and handlers, read as they run.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runtime.envelope import OwnEnvelope
+
 if TYPE_CHECKING:
     from runtime.cell import Cell
     from runtime.context import Context
@@ -40,6 +42,9 @@ class Handled:
     sent_at: float
     began_at: float
     put_aside: bool  # the handler has stashed it, to be handled once more
+    message_type: type
+    sender: str | None
+    asked_for: bool  # an answer, a timer's or a watch's message, which this incarnation wanted
 
 
 def last_handled(cell: "Cell", context: "Context") -> Handled:
@@ -50,6 +55,9 @@ def last_handled(cell: "Cell", context: "Context") -> Handled:
         sent_at=envelope.sent_at,
         began_at=cell.running_since,
         put_aside=bool(context.stashed) and context.stashed is not None and context.stashed[-1] is envelope,
+        message_type=type(envelope.message),
+        sender=envelope.sender,
+        asked_for=isinstance(envelope, OwnEnvelope),
     )
 
 

@@ -39,6 +39,7 @@ from adapters.assembly.simulation.invariants.identity import Identities
 from adapters.assembly.simulation.invariants.isolation import Isolation
 from adapters.assembly.simulation.invariants.ownership import Ownership
 from adapters.assembly.simulation.invariants.timed import TIMED, note_timed
+from adapters.assembly.simulation.invariants.upkeep import Upkeep
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.venue import PrivateEvent, Venue
 from runtime import ActorSystem, RuntimeEvent
@@ -63,6 +64,7 @@ class Watch:
         self.identities = Identities()
         self.isolation = Isolation()
         self.ownership = Ownership()
+        self.upkeep = Upkeep()
         self.checks = 0
         self._venue = venue
         self._clock = clock
@@ -102,6 +104,7 @@ class Watch:
         self.identities.begins(store.epoch)
         self.isolation.begins(system)
         self.ownership.begins(system)
+        self.upkeep.begins(system)
         self._undisturbed_since = self._clock.monotonic()
 
     def ends(self, system: ActorSystem) -> None:
@@ -110,6 +113,7 @@ class Watch:
             self._system = None
             self.isolation.ends()
             self.ownership.ends()
+            self.upkeep.ends()
 
     def _take_as_stored(self, store: StorePort) -> None:
         for trade_id, held in tuple(self.trades.items()):
@@ -125,6 +129,7 @@ class Watch:
         self.alerts.forget(lambda key: key not in promised)
         self.identities.forget({held.trade.number for held in self.trades.values()})
         self.commands = Commands()
+        self._executions = orders.ExecutionLedger(self._venue.accounts)  # what was booked may be booked again
 
     # --- what becomes durable ---------------------------------------------------------------------------------------
     def committed(self, append: Append) -> None:
@@ -258,11 +263,16 @@ class Watch:
         if system is self._system:
             self.isolation.event(event, self._clock.monotonic())
             self.ownership.event(event)
+            try:
+                self.upkeep.event(event, self._clock.monotonic())
+            except Violated as found:
+                self._keep(found)
 
     def stepped(self, system: ActorSystem, path: str) -> None:
         """Measure what an actor has just had its turn with."""
         if system is self._system:
             self.isolation.stepped(path, self._clock.monotonic())
+            self.upkeep.stepped(path)
 
     # --- after every step -------------------------------------------------------------------------------------------
     def check(self) -> None:
