@@ -109,6 +109,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     # F14: handlers that take long, hang, or would wait for one another
     "stall": (1, 4),
     "hang_room": (1, 2),
+    "hang_store": (1, 1),
     "hang_monitor": (1, 4),
     "hang_lane": (1, 4),
     "ask_in_handler": (1, 3),

@@ -50,16 +50,19 @@ def stall(world: World, dice: Random) -> None:
 
 
 def hang_room(world: World, dice: Random) -> None:
-    """F14: a handler of a room never returns: its lease is lost after the deadline and a fresh one takes over.
+    """F14: a handler of a room never returns: its lease is lost after the deadline and a fresh one takes over."""
+    _hang(world, "hang_room", dice.choice(sorted({*world.handlers.rooms, addresses.HEALTH} - {addresses.STORE})))
 
-    A lost store ends the run: whatever its thread still holds goes only with the process.
-    """
-    rooms = sorted({*world.handlers.rooms, addresses.HEALTH} - {addresses.STORE})
-    path = dice.choice((*rooms, addresses.STORE))
 
+def hang_store(world: World, _dice: Random) -> None:
+    """F14: the store never returns: what its thread holds goes only with the process, so a new run takes over."""
+    _hang(world, "hang_store", addresses.STORE)
+
+
+def _hang(world: World, name: str, path: str) -> None:
     def strike(_process: Process, _path: str, _message: Any) -> InjectedFault:
         lost_at = world.clock.monotonic() + ROOM_LOST_SECONDS
-        world.faults.note("hang_room", lost_at, excuses_seconds=RAISED_EXCUSE_SECONDS)
+        world.faults.note(name, lost_at, excuses_seconds=RAISED_EXCUSE_SECONDS)
         world.story.tell("fault", "", f"a handler of {path} never returns")
         return InjectedFault(spend_seconds=FOR_EVER)
 
@@ -123,11 +126,12 @@ def poison(world: World, dice: Random) -> None:
         until = now + max(_RUNS_AGAIN_SECONDS)
         world.faults.note("poison", until, about=about, excuses_seconds=SLOW_BEAT_SECONDS + RAISED_EXCUSE_SECONDS)
         world.story.tell("fault", about, f"{path} is crashed by {type(message).__name__}, and will be again")
-        crashes = 1
+        crashes, life = 1, _life_of(process, path)
 
-        def again(_process: Process, _path: str, _message: Any) -> InjectedFault:
-            nonlocal crashes
-            crashes += 1
+        def again(now_in: Process, _path: str, _message: Any) -> InjectedFault:
+            nonlocal crashes, life
+            before, life = life, _life_of(now_in, path)
+            crashes = crashes + 1 if life[0] == before[0] and life[1] > before[1] else 1  # another actor remembers none
             if crashes > 2:  # noqa: PLR2004 - the second crash is the last that is allowed
                 text = f"a {type(message).__name__} reached its handler after {crashes - 1} crashes over it"
                 world.violated("F13", path, text)
@@ -142,6 +146,12 @@ def poison(world: World, dice: Random) -> None:
     world.handlers.aim(
         lambda path, message: _is_monitor(path) and isinstance(message, ExecutionReported | OrderReported), strike
     )
+
+
+def _life_of(process: Process, path: str) -> tuple[int, int]:
+    """Give which run an actor lives in and its incarnation; one that was made anew begins with the first again."""
+    incarnation = next((each.incarnation for each in process.system.snapshot() if each.path == path), 0)
+    return process.number, incarnation
 
 
 def _deliver_again(process: Process, path: str, message: Any) -> None:
@@ -180,6 +190,7 @@ def flood_reports(world: World, dice: Random) -> None:
 HANDLER_FAULTS: dict[str, Callable[[World, Random], None]] = {
     "stall": stall,
     "hang_room": hang_room,
+    "hang_store": hang_store,
     "hang_monitor": hang_monitor,
     "hang_lane": hang_lane,
     "ask_in_handler": ask_in_handler,
