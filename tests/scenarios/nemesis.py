@@ -26,7 +26,9 @@ READINGS = ("/v5/order/realtime", "/v5/position/list", "/v5/execution/list")
 LIVE = frozenset({"New", "PartiallyFilled", "Untriggered"})
 RECEIVE_WINDOW_SECONDS = 5.0
 # Time in which lateness proves nothing: a misfortune, its lookups (receive window + 1 s, time-outs), a loaded machine.
-EXCUSED_SECONDS = 20.0
+EXCUSED_SECONDS = 12.0
+STARVED_SECONDS = 1.5  # between two looks: the machine itself stands still
+CALM = 0.35  # of each minute nothing goes wrong but prices: there the timed promises are judged
 LATE_SECONDS = 4.0  # the promise is 2 s; what is read twice a second on a loaded machine is allowed twice that
 DOWN = (NoDaemon, AnswerLate, DaemonFailed, OSError)
 
@@ -40,8 +42,11 @@ def script(seed: int, seconds: float) -> list[tuple[float, str]]:
     must += ["unavailable", "unavailable", "refused", "refused", "unreadable", "unreadable"]
     events = must * rounds
     random.shuffle(events)
-    pace = seconds / len(events)
-    return [((place + random.random() * 0.8) * pace, event) for place, event in enumerate(events)]
+    each, pace = len(must), seconds / rounds * (1 - CALM) / len(must)
+    return [
+        (place // each * seconds / rounds + (place % each + random.random() * 0.8) * pace, event)
+        for place, event in enumerate(events)
+    ]
 
 
 @dataclass
@@ -54,6 +59,7 @@ class Eye:
     disturbed_until: float = 0.0  # monotonic seconds
     _best_stop: dict[str, Decimal] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
+    _looked_at: float = 0.0
 
     def disturbed(self, seconds: float = 0.0) -> None:
         """Something goes wrong for so long from now."""
@@ -61,7 +67,10 @@ class Eye:
 
     def look(self) -> None:
         books = self.exchange.books()
-        self.looks += 1
+        now = time.monotonic()
+        if now - self._looked_at > STARVED_SECONDS:
+            self.disturbed()
+        self.looks, self._looked_at = self.looks + 1, now
         audit = books["audit"]
         self._check("unprotected", audit["unprotected_ms_max"] == 0, audit)
         self._check("duplicate", audit["duplicate_orders"] == 0, audit)
@@ -238,7 +247,8 @@ class Nemesis:
             if not self.stage.daemon.alive:
                 self.exits.append(self.stage.daemon.process.returncode)
                 self.stage.daemon.launch()
-                self.eye.disturbed(5.0)
+        if not self.stage.daemon.status().get("ready"):
+            self.eye.disturbed()  # down-time ends when it takes commands
 
     # --- misfortunes --------------------------------------------------------------------------------------------------
     def kill(self) -> None:

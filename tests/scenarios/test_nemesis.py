@@ -27,8 +27,7 @@ REST_SECONDS = 60.0  # after the last fault
 PATIENCE_SECONDS = 120.0
 
 
-def differences(stage: Any) -> list[str]:
-    """Say in what `main.py status --json` and the exchange's own record disagree."""
+def printed_status(stage: Any) -> dict[str, Any]:
     told = subprocess.run(
         [sys.executable, "main.py", "status", "--json", "--state", str(stage.daemon.state)],
         cwd=ROOT,
@@ -38,10 +37,16 @@ def differences(stage: Any) -> list[str]:
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    if told.returncode:
-        return [f"status ended with {told.returncode}: {told.stderr}"]
-    status, books = json.loads(told.stdout), stage.exchange.books()
-    found = [] if status["ready"] else ["the daemon is not ready"]
+    assert told.returncode == 0, told.stderr
+    status: dict[str, Any] = json.loads(told.stdout)
+    return status
+
+
+def differences(status: dict[str, Any], books: dict[str, Any]) -> list[str]:
+    """Say in what the daemon's status and the exchange's own record disagree."""
+    if not status.get("ready"):
+        return ["the daemon is not ready"]
+    found = []
     held = {row["symbol"]: Decimal(row["size"]) for row in books["positions"]}
     live = [row for row in books["orders"] if row["orderStatus"] in LIVE and row["orderLinkId"]]
     trades = {trade["trade_id"]: trade for trade in status["trades"]}
@@ -90,11 +95,13 @@ def test_whatever_befalls_the_real_daemon_it_keeps_its_promises_and_comes_to_res
 
     if not stage.daemon.alive:
         stage.daemon.launch()
+    until("the daemon to take commands", lambda: stage.daemon.status().get("ready"), seconds=PATIENCE_SECONDS)
     left: list[str] = []
 
     def agreed() -> bool:
+        eye.disturbed()  # what is late now is what this waits for; all else is judged
         eye.look()
-        left[:] = differences(stage)
+        left[:] = differences(stage.daemon.status(), stage.exchange.books())
         return not left
 
     try:
@@ -102,6 +109,7 @@ def test_whatever_befalls_the_real_daemon_it_keeps_its_promises_and_comes_to_res
     finally:
         print(f"left to agree on: {left}", file=sys.stderr)
     assert eye.wrong == []
+    assert differences(printed_status(stage), stage.exchange.books()) == []
 
     until("everything to be told to close", lambda: "ok" in _close_all(stage), seconds=PATIENCE_SECONDS)
     until("every trade to be closed", lambda: stage.daemon.status().get("ready") and not stage.daemon.trades())
