@@ -23,6 +23,7 @@ from adapters.bybit.direct_http import DirectHttp
 from adapters.bybit.endpoints import Endpoint
 from adapters.bybit.faults import Attempt, Operation, classify, is_ban
 from adapters.bybit.fields import Row, Unreadable
+from adapters.bybit.lean_requests import LeanSession
 from adapters.bybit.rate_limit import RateBudget
 from adapters.bybit.venue_clock import VenueClock
 from runtime.clock import Clock
@@ -156,6 +157,8 @@ def _quiet_http(access: BybitAccess, clock: Clock) -> HTTP:
             logger.removeHandler(handler)
     http.clock = clock
     http.endpoint = access.rest_url.rstrip("/")
-    http.client.trust_env = False
-    http.client.max_redirects = 0
+    ours = LeanSession()
+    ours.headers.update(http.client.headers)
+    http.client.close()
+    http.client = ours
     return http

@@ -7,6 +7,7 @@ Enters: raw messages. Leaves: our reports, handed to a sink that only enqueues. 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -25,6 +26,9 @@ from adapters.bybit.venue_socket import VenueSocket
 from runtime.clock import Clock
 
 PRIVATE_TOPICS = ("order", "execution", "position", "wallet")
+# What an execution sets off has the interpreter to itself for so long: its order's, position's and wallet's rows come
+# right behind it, change nothing about the stop, and cost as much again to handle.
+RIGHT_OF_WAY_SECONDS = 0.006
 _EXCERPT_CHARACTERS = 200
 _log = structlog.get_logger(__name__)
 
@@ -60,12 +64,24 @@ class Outlet(Generic[Report]):
 class BybitPrivateStream:
     """ports.PrivateStreamPort: orders, executions, positions and wallet of one account."""
 
-    def __init__(self, access: BybitAccess, account: str, clock: Clock, random: Random, patience: Patience) -> None:
+    def __init__(
+        self,
+        access: BybitAccess,
+        account: str,
+        clock: Clock,
+        random: Random,
+        patience: Patience,
+        *,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._access = access
         self._account = account
         self._clock = clock
         self._patience = patience
         self._outlet: Outlet[StreamReport | StreamUp | StreamDown | StreamFaulted] | None = None
+        self._clock = clock
+        self._pause = pause
+        self._clear_at = 0.0  # monotonic; when an execution's right of way ends
         self._lost: str | None = None  # a report was lost and the receiver could not even be told
         self._socket = SupervisedSocket(
             name=f"bybit-private-{account}",
@@ -114,6 +130,9 @@ class BybitPrivateStream:
         """Report each row; one that cannot be read does not take its neighbours with it."""
         topic = text(message, "topic")
         data = message.get("data")
+        executed = topic.startswith("execution")
+        if not executed:
+            self._give_way()
         for row in data if isinstance(data, list) else [data]:
             try:
                 report = translate.private_report(topic, _as_row(row), self._account)
@@ -122,6 +141,14 @@ class BybitPrivateStream:
                 continue
             if report is not None:
                 self._give(report)
+        if executed:
+            self._clear_at = self._clock.monotonic() + RIGHT_OF_WAY_SECONDS
+
+    def _give_way(self) -> None:
+        """Wait while an execution has the right of way: once for each, however many messages follow it."""
+        left = self._clear_at - self._clock.monotonic()
+        if left > 0:
+            self._pause(left)
 
     def _poison(self, error: Exception, excerpt: str) -> None:
         self._fault(f"a message could not be read: {type(error).__name__}: {error}", excerpt)
