@@ -88,7 +88,7 @@ def main() -> None:
     http.endpoint = rest_url
     reactor = BareReactor(http, rows, symbol)
     LocalSocket.base = ws_url
-    socket = LocalSocket("private", testnet=False, api_key=key, api_secret=secret)
+    socket = LocalSocket("private", testnet=False, api_key=key, api_secret=secret, private_auth_expire=10)
     socket.execution_stream(callback=reactor.on_message)
     print(reactor.open(), flush=True)
     threading.Event().wait()
