@@ -19,6 +19,7 @@ from actors.messages.reports import Misaddressed
 from actors.messages.storing import (
     Append,
     AppendRefused,
+    DocumentQuestion,
     Guard,
     LoadStream,
     Perform,
@@ -34,6 +35,7 @@ from actors.model.order import ObservedOrder
 from runtime import Actor, Answered, ChildSpec, NotAnswered, Restarted, Terminated, handles
 
 RETRY_SECONDS = 2.0
+WAVE = 50  # monitors that load their journals at once: a thousand together would hold every fact in memory twice over
 
 Late: TypeAlias = tuple[str, ExecutionReported | OrderReported]  # a symbol, and what was reported of a trade there
 
@@ -42,6 +44,7 @@ class PositionsRoom(Actor):
     def __init__(self, *, account: str, monitor_spec: Callable[[str, str], ChildSpec]) -> None:
         self._account = account
         self._monitor_spec = monitor_spec  # (symbol, trade id) to the child's spec
+        self._to_start: dict[str, str] = {}  # trade ids to symbols, while the wave before is loading
         self._waiting: dict[str, list[Late]] = {}  # by trade id, while its journal is looked for
         self._cancelling: dict[str, str] = {}  # stray orders by the key of the cancel that is on its way
 
@@ -64,9 +67,15 @@ class PositionsRoom(Actor):
     @handles(Answered)
     def _on_answer(self, message: Answered) -> None:
         if message.tag == "register":
+            there = set(self.context.children())
             for stream, summary in message.value:
-                self._start(summary.symbol, stream.removeprefix("trade/"))
+                trade_id = stream.removeprefix("trade/")
+                if addresses.monitor_name(summary.symbol, trade_id) not in there:
+                    self._to_start[trade_id] = summary.symbol
+            self._start_wave()
             self.context.log.info("monitors_started", account=self._account, trades=len(message.value))
+        elif message.tag == "wave":
+            self._start_wave()
         elif message.tag == "unsettled":
             for unsettled in message.value:
                 self._on_perform(Perform(effect=unsettled.effect, repeat=True))
@@ -75,8 +84,18 @@ class PositionsRoom(Actor):
         else:
             self._on_looked_for(str(message.tag), message.value)
 
+    def _start_wave(self) -> None:
+        """Start some; the next ones once the store has come to a question behind their loads."""
+        for trade_id in tuple(self._to_start)[:WAVE]:
+            self._start(self._to_start[trade_id], trade_id)
+        if self._to_start:
+            self.context.ask(addresses.STORE, DocumentQuestion(name="wave"), timeout_seconds=10, tag="wave")
+
     @handles(NotAnswered)
     def _on_no_answer(self, message: NotAnswered) -> None:
+        if message.tag == "wave":
+            self._start_wave()
+            return
         self.context.start_timer(f"again/{message.tag}", RETRY_SECONDS, AskAgain(about=str(message.tag)))
 
     @handles(AskAgain)
@@ -106,6 +125,7 @@ class PositionsRoom(Actor):
             self._ask_register()
 
     def _start(self, symbol: str, trade_id: str) -> str:
+        self._to_start.pop(trade_id, None)
         path = addresses.monitor(self._account, symbol, trade_id)
         if addresses.monitor_name(symbol, trade_id) not in self.context.children():
             self.context.start_child(self._monitor_spec(symbol, trade_id))
@@ -120,6 +140,10 @@ class PositionsRoom(Actor):
         if isinstance(report, OrderReported) and report.order.state.terminal:
             return  # an order of a closed trade that ended once more; a fill in it comes as an execution
         path = addresses.monitor(self._account, symbol, message.trade_id)
+        if message.trade_id in self._to_start:
+            self._start(symbol, message.trade_id)
+            self.context.tell(path, report)
+            return
         if self.context.exists(path):
             self.context.tell(path, report)
             return

@@ -6,6 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
+import pytest
+
+from actors import positions_room
 from actors.errors import Rejected
 from actors.messages import addresses
 from actors.messages.monitoring import LeaveNow
@@ -169,3 +172,13 @@ def test_a_stray_entry_whose_cancel_was_refused_is_cancelled_at_a_later_reading(
     entry = stray(world, "E1")
     world.pass_time(60)
     assert world.exchange.orders[entry].state is OrderState.CANCELLED
+
+
+def test_monitors_of_many_trades_are_started_in_waves_until_all_are_there(
+    world: TradeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = [world.open_trade(command=command) for command in ("c1", "c2", "c3", "c4", "c5")]
+    world.pass_time(5)
+    monkeypatch.setattr(positions_room, "WAVE", 2)
+    world.reboot()
+    world.until(lambda: all(world.system.exists(world.monitor(trade)) for trade in trades))
