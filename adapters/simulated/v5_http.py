@@ -54,6 +54,8 @@ class V5Http:
         peer = request.remote or ""
         if not self._addresses.take((peer, ""), ADDRESS_LIMIT, self._clock()).passed:
             return web.Response(status=403, text="access too frequent: over 600 requests in 5 s from this address")
+        if self._timeline is not None:
+            self._timeline.counted(request.path)
         endpoint = self.endpoints.get(request.path)
         if endpoint is None or endpoint.method != request.method:
             return web.Response(status=404, text=f"{request.method} {request.path} is not served")

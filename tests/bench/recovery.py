@@ -74,17 +74,19 @@ def _floor_seconds(store: Path, url: str) -> float:
 # --- the floor: a process of its own ------------------------------------------------------------------------------
 def floor(store: Path, url: str) -> None:
     """Read everything there is to know, and nothing else; print when it was done."""
-    import adapters.assembly.run  # noqa: F401, PLC0415 - what the daemon imports
+    from pybit.unified_trading import HTTP  # noqa: PLC0415
+
+    import adapters.assembly.run  # noqa: PLC0415 - what the daemon imports
+    import adapters.telegram.bot  # noqa: F401, PLC0415
     from adapters.bybit import endpoints  # noqa: PLC0415
     from adapters.bybit.rate_limit import RateBudget  # noqa: PLC0415
-    from pybit.unified_trading import HTTP  # noqa: PLC0415
     from runtime import SystemClock  # noqa: PLC0415
 
     with sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True) as connection:
         facts = [json.loads(body) for (body,) in connection.execute("SELECT body FROM journal ORDER BY position")]
         connection.execute("SELECT body FROM outbox WHERE settled_at IS NULL ORDER BY position").fetchall()
     opened = min(fact["opened_at"] for fact in facts if "opened_at" in fact)
-    since = int(datetime.fromisoformat(opened.replace("Z", "+00:00")).astimezone(UTC).timestamp() * 1000)
+    since = int(datetime.fromisoformat(opened).astimezone(UTC).timestamp() * 1000)
     client = HTTP(api_key=KEY, api_secret=SECRET, return_response_headers=True)
     client.endpoint = url
     budget = RateBudget(SystemClock())

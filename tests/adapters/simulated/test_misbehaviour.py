@@ -234,4 +234,8 @@ def test_the_timeline_tells_when_an_execution_left_and_when_the_request_after_it
     first, again = found["received"]
     assert (again["account"], again["path"], again["orderLinkId"]) == ("main", "/v5/order/create", "again")
     assert first["at_ns"] < entry["at_ns"] < stop["at_ns"] < again["at_ns"]
-    assert requests.post(f"{exchange.rest_url}/control/timeline", timeout=5).json() == {"sent": [], "received": []}
+    assert requests.post(f"{exchange.rest_url}/control/timeline", timeout=5).json() == {
+        "sent": [],
+        "received": [],
+        "requests": {},
+    }
