@@ -28,8 +28,10 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+BENCHES := runtime reaction isolation recovery footprint economy simulation
+
 bench: setup
-	$(BIN)/python tests/bench/runtime.py
+	for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python tests/bench/$$bench.py || exit 1; done
 
 # Needs uv once: writes the pinned, hashed list that `setup` installs. It names no index.
 lock:
