@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from actors import positions_room
-from actors.errors import Rejected
+from actors.errors import Rejected, Unreachable
 from actors.messages import addresses
 from actors.messages.monitoring import LeaveNow
 from actors.messages.orders import ExecutionReported, OrderReported
@@ -180,5 +180,6 @@ def test_monitors_of_many_trades_are_started_in_waves_until_all_are_there(
     trades = [world.open_trade(command=command) for command in ("c1", "c2", "c3", "c4", "c5")]
     world.pass_time(5)
     monkeypatch.setattr(positions_room, "WAVE", 2)
+    world.exchange.script("open_orders", *[Unreachable("no route")] * 100)  # else their orders would bring them up
     world.reboot()
     world.until(lambda: all(world.system.exists(world.monitor(trade)) for trade in trades))
