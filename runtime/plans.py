@@ -310,6 +310,7 @@ class Plans:
             if child.state is State.WAITING:
                 node.waiting_for = child
                 self._start_planned(child)
+        node.to_start = node.to_start or None  # an empty plan costs a quiet actor as much as its mailbox
         if node.waiting_for is None and not node.settled and node.state in {State.RUNNING, State.PARKED}:
             node.settled = True
             if node is self.root:
