@@ -1,5 +1,6 @@
 """What only real threads can show: isolation, spares, lost handlers, leases, stuck stops, the watchdog."""
 
+import gc
 import sys
 import threading
 import time
@@ -287,15 +288,16 @@ def test_an_actor_on_the_thread_dispatcher_stays_on_its_thread() -> None:
         system.stop(5.0)
 
 
-def test_the_switch_interval_changes_only_when_the_daemon_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-
-    before = sys.getswitchinterval()
+def test_the_interpreter_is_tuned_only_when_the_daemon_asks_for_it() -> None:
+    before, thresholds = sys.getswitchinterval(), gc.get_threshold()
     assert before == pytest.approx(0.005)
     try:
         tune_interpreter()
         assert sys.getswitchinterval() == pytest.approx(0.0005)
+        assert gc.get_threshold() == (20_000, 20, 20)
     finally:
         sys.setswitchinterval(before)
+        gc.set_threshold(*thresholds)
 
 
 def test_an_urgent_actor_and_whom_it_tells_run_before_a_crowd_that_was_there_first(
