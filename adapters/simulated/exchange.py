@@ -117,7 +117,8 @@ class Exchange:
         order.last_price_on_created = self.venue.markets[order.symbol].last
         account.remember(order)
         self.venue.changes.accounts.add(account.name)
-        matching.place(self.venue, order)
+        with self.venue.one_instant():
+            matching.place(self.venue, order)
         self._nudge(account, order)
         return order
 
@@ -151,7 +152,8 @@ class Exchange:
         except Refusal:
             _restore(order, before)
             raise
-        matching.replace(self.venue, order)
+        with self.venue.one_instant():
+            matching.replace(self.venue, order)
         self._nudge(account, order)
 
     def _check_amended(self, account: Account, order: Order, before: dict[str, object]) -> None:
@@ -206,7 +208,8 @@ class Exchange:
         market = self.venue.market(symbol)
         if basis is not None:
             market.basis = basis
-        matching.walk(self.venue, symbol, market.instrument.to_tick(price))
+        with self.venue.one_instant():
+            matching.walk(self.venue, symbol, market.instrument.to_tick(price))
         self.venue.changes.symbols.add(symbol)
 
     def keep_market_time(self, symbol: str, market_ms: int) -> None:

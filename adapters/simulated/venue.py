@@ -6,7 +6,8 @@ rows, the state file its changes, the audit its readings and each symbol its ris
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import md5
@@ -121,6 +122,7 @@ class Venue:
         self.audits = {name: ExposureAudit() for name in self.accounts}
         self.changes = Changes()
         self.events: list[PrivateEvent] = []
+        self._instant_ms: int | None = None  # of what is happening at once
         self.trades: deque[PublicTrade] = deque(maxlen=10_000)
         self.taped: set[str] = set()  # symbols whose every price step is printed as a trade
 
@@ -224,13 +226,24 @@ class Venue:
         market = self.markets[symbol]
         return market.last if source in {"", "LastPrice"} else market.mark
 
+    @contextmanager
+    def one_instant(self) -> Iterator[None]:
+        """What happens inside happens at once: the audit counts no time between its parts."""
+        outer = self._instant_ms
+        self._instant_ms = self.clock() if outer is None else outer
+        try:
+            yield
+        finally:
+            self._instant_ms = outer
+
     def _observe(self, account: Account, symbol: str, index: int) -> None:
         position = account.positions.get((symbol, index))
         if position is None:
             return
         own, system = stop_cover(account, position)
+        now_ms = self.clock() if self._instant_ms is None else self._instant_ms
         self.audits[account.name].observe(
-            (symbol, index), size=position.size, all_stops=own + system, own_stops=own, now_ms=self.clock()
+            (symbol, index), size=position.size, all_stops=own + system, own_stops=own, now_ms=now_ms
         )
 
 

@@ -172,7 +172,7 @@ def measure(monitors: int, samples: int, command: tuple[str, ...] = ("main.py",)
     for account, milliseconds in reactions(timeline):
         times[account].append(milliseconds)
     if not all(times.values()):
-        raise RuntimeError(f"one side heard nothing: {({account: len(each) for account, each in times.items()})}")
+        raise RuntimeError(f"one side heard nothing: { ({account: len(each) for account, each in times.items()}) }")
     return compare(monitors, Figures.of(times["main"]), Figures.of(times[FLOOR]))
 
 

@@ -194,8 +194,15 @@ def test_leverage_is_set_while_nothing_is_held_and_left_alone_once_the_position_
 
 def test_an_opening_caught_by_a_falling_store_is_looked_up_and_answered_as_its_own(world: TradeWorld) -> None:
     world.pass_time(1)
-    world.store.healthy_commits = 1  # the number's; then the trade's is durable, and nobody is told
-    world.store.after_commit.append(RuntimeError("fell over"))
+
+    def fall_over_it(path: str, message: object) -> None:
+        """The trade's commit is durable, and nobody is told."""
+        if path == addresses.STORE and isinstance(message, Append):
+            opens = any(isinstance(fact, TradeOpened) for fact in message.facts)
+            if opens and not world.store.after_commit:
+                world.store.after_commit.append(RuntimeError("fell over"))
+
+    world.faults.append(fall_over_it)
     accepted = world.ask(addresses.DESK, opening())
     assert not accepted.already_open
     world.pass_time(2)

@@ -208,6 +208,18 @@ class TestAudit:
         desk.now_ms += 5000
         assert desk.audit()["unprotected_ms_max"] == 0
 
+    def test_a_clock_that_goes_on_meanwhile_makes_no_time_between_a_fill_and_what_it_attaches(self, desk: Desk) -> None:
+        def ticking() -> int:
+            desk.now_ms += 1
+            return desk.now_ms
+
+        desk.bybit.exchange.venue.clock = ticking
+        desk.place("Buy", "0.1", stopLoss="60000")
+        desk.place("Buy", "0.1", price="64000", stopLoss="60000")
+        desk.move("64000")
+        desk.move("59000")
+        assert desk.audit()["unprotected_ms_max"] == 0
+
     def test_time_without_any_stop_counts_even_while_it_lasts(self, desk: Desk) -> None:
         desk.place("Buy", "0.1")
         desk.now_ms += 300
