@@ -91,6 +91,23 @@ def test_an_order_of_no_leg_is_found(venue: Venue, settled: Held, give: Give) ->
         judge(venue, settled)
 
 
+def test_an_order_whose_intent_was_forgotten_may_be_of_no_leg_once_it_has_ended_without_a_fill(
+    venue: Venue, settled: Held, give: Give
+) -> None:
+    order = give(settled, "X", "0.001")
+    settled.forgotten = {order.link_id}
+    with broken("I7", "orders of no leg"):
+        judge(venue, settled)
+    order.status = "Cancelled"
+    judge(venue, settled)
+    order.cum_qty = Decimal("0.001")
+    with broken("I7", "orders of no leg"):
+        judge(venue, settled)
+    order.cum_qty, settled.forgotten = Decimal(0), set()
+    with broken("I7", "orders of no leg"):
+        judge(venue, settled)
+
+
 def test_a_request_without_an_outcome_is_found_an_alert_is_somebody_elses(venue: Venue, settled: Held) -> None:
     told = RaiseAlert(alert=Alert(kind="k", severity=Severity.INFO, key="k", title="t"), raised_at=NOON)
     judge(venue, settled, alert=told)

@@ -25,6 +25,7 @@ class Held:
     states: list[Trade] = field(default_factory=list)  # after each fact of its journal, the opening first
     links: list[str] = field(default_factory=list)  # client order ids that reached the exchange, oldest first
     orders: list[Order] = field(default_factory=list)  # of these, what the exchange has accepted
+    forgotten: set[str] = field(default_factory=set)  # client order ids whose intents went with a lost memory
     bad_since: dict[str, float] = field(default_factory=dict)  # by condition that may last a little: since when
     best_stop: Decimal | None = None  # where the own stop belongs since breakeven, at its tightest
     reached_stop: Decimal | None = None  # of that, what has been seen at the exchange

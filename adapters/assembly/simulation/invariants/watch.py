@@ -118,9 +118,11 @@ class Watch:
     def _take_as_stored(self, store: StorePort) -> None:
         for trade_id, held in tuple(self.trades.items()):
             facts = store.load(f"{TRADE}{trade_id}").facts
+            asked_for = {leg.client_order_id for leg in held.trade.legs}
             held.states = [fold(facts[:length]) for length in range(1, len(facts) + 1)]
             if held.states:
                 held.trade = held.states[-1]
+                held.forgotten |= asked_for - {leg.client_order_id for leg in held.trade.legs}
             else:
                 del self.trades[trade_id]
                 self._live.pop(trade_id, None)
