@@ -135,7 +135,7 @@ class Leg:
         if not self.live:
             return ZERO
         asked = self.quantity if self.pending is None or self.pending.quantity is None else self.pending.quantity
-        return max(self.quantity, asked) - self.filled_quantity
+        return max(ZERO, max(self.quantity, asked) - self.filled_quantity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,14 +260,26 @@ def _memory_lost(trade: Trade, fact: MemoryLost) -> Trade:
 
 
 def _outlives_its_end(leg: Leg, fact: OrderReported) -> bool:
-    if fact.read_at is None or leg.ended_at is None or leg.state is LegState.FILLED:
+    if leg.state is LegState.FILLED:
+        return _outlives_its_fills(leg, fact.order)
+    if fact.read_at is None or leg.ended_at is None:
         return False
     return fact.read_at > leg.ended_at + timedelta(seconds=RESURRECTION_SECONDS)
 
 
+def _outlives_its_fills(leg: Leg, order: ObservedOrder) -> bool:
+    """Tell whether the exchange lists an order as open with all we know of filled and more left of it.
+
+    An acknowledged amend that made it smaller did not hold: it was only taken for then, and the fills came first.
+    """
+    older = leg.reported_at is not None and order.updated_at is not None and order.updated_at < leg.reported_at
+    return not older and leg.filled_quantity <= order.filled_quantity < order.quantity
+
+
 def _report(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
     if order.filled_quantity < leg.filled_quantity and not order.state.terminal:
-        return trade.with_leg(replace(leg, in_doubt=False))  # from before a fill already seen: never undoes it
+        # From before a fill already seen: never undoes it, and settles no doubt about what that fill left.
+        return trade.with_leg(replace(leg, in_doubt=_overfilled(leg)))
     older = leg.reported_at is not None and order.updated_at is not None and order.updated_at < leg.reported_at
     more = order.filled_quantity > leg.reported_quantity
     leg = replace(
@@ -287,6 +299,8 @@ def _report(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
             trigger_price=leg.trigger_price if leg.trigger_price == order.trigger_price else order.trigger_price,
             attached_stop=order.attached_stop or leg.attached_stop,  # the exchange may leave it unsaid
         )
+    if _overfilled(leg):
+        leg = replace(leg, in_doubt=True)
     state = _LEG_STATE[order.state]
     if state.terminal:
         # "Cancelled" after a race with the last fill is a fill all the same.
@@ -320,7 +334,14 @@ def _filled_up(leg: Leg, at: Any) -> Leg:
     growing = leg.pending is not None and leg.pending.quantity is not None and leg.pending.quantity > leg.quantity
     if leg.filled_quantity < leg.quantity or growing:
         return leg
+    if leg.filled_quantity > leg.quantity:
+        return replace(leg, in_doubt=leg.in_doubt or _overfilled(leg))
     return _end(leg, LegState.FILLED, at)
+
+
+def _overfilled(leg: Leg) -> bool:
+    """More has filled than it was for: an acknowledged amend that made it smaller did not hold. It has to be read."""
+    return leg.pending is None and leg.filled_quantity > leg.quantity
 
 
 def _after_fill(before: Trade, after: Trade) -> Trade:

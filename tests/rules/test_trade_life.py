@@ -185,6 +185,7 @@ class Stage:
         index: int = 1,
         read: bool = False,
         reduced_away: bool = False,
+        quantity: str = "",
     ) -> None:
         leg = self.trade.latest(role, index)
         assert leg is not None
@@ -198,7 +199,7 @@ class Stage:
                     order_side=leg.intent.order_side,
                     kind=leg.intent.kind,
                     state=state,
-                    quantity=leg.quantity,
+                    quantity=D(quantity) if quantity else leg.quantity,
                     filled_quantity=D(filled),
                     average_price=leg.price or D("1.15"),
                     price=leg.price,
@@ -561,6 +562,55 @@ def test_a_rung_filled_while_its_growth_is_unanswered_is_told_once_the_answer_co
 
 
 # --- leaving -----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def shrunk(monitoring: Stage) -> Stage:
+    """The first rung, 170, is asked to be 127.5, the exchange has said yes, and no report has shown it yet."""
+    monitoring.take(
+        ReductionBooked(
+            execution_id="m1",
+            quantity=D(50),
+            price=D("1.2"),
+            fee_usdt=D("0.03"),
+            cause="manual",
+            executed_at=monitoring.now,
+        )
+    )
+    monitoring.settle_all()
+    rung = monitoring.trade.live_leg(Role.TARGET, 1)
+    assert rung is not None
+    assert rung.quantity == D("127.5")
+    return monitoring
+
+
+def test_an_order_that_fills_beyond_what_it_was_made_smaller_to_is_read(shrunk: Stage) -> None:
+    shrunk.fill(Role.TARGET, "150")
+    rung = shrunk.trade.live_leg(Role.TARGET, 1)
+    assert rung is not None
+    assert rung.in_doubt
+    assert rung.exposed_quantity == 0
+    shrunk.report(Role.TARGET, OrderState.WORKING, filled="100")  # from before the fill: the doubt stays
+    rung = shrunk.trade.live_leg(Role.TARGET, 1)
+    assert rung is not None
+    assert rung.in_doubt
+    shrunk.settle_all()
+    shrunk.report(Role.TARGET, OrderState.WORKING, filled="150", quantity="170")
+    assert "cancel T1" in shrunk.requests()  # 20 of it are left, and the other rungs are for what is open
+    shrunk.settle(only="cancel T1")
+    assert all(leg.state.terminal for leg in shrunk.trade.of(Role.TARGET) if leg.index == 1)
+
+
+def test_an_order_that_fills_up_while_it_was_not_made_smaller_is_alive_again(shrunk: Stage) -> None:
+    shrunk.fill(Role.TARGET, "127.5")  # it looks complete; the exchange refuses the amend that it had said yes to
+    assert shrunk.trade.live_leg(Role.TARGET, 1) is None
+    shrunk.report(Role.TARGET, OrderState.WORKING, filled="100", quantity="170")  # from before the last fill
+    assert shrunk.trade.live_leg(Role.TARGET, 1) is None
+    shrunk.report(Role.TARGET, OrderState.WORKING, filled="127.5", quantity="170")
+    rung = shrunk.trade.live_leg(Role.TARGET, 1)
+    assert rung is not None
+    assert rung.quantity == D(170)
+    assert rung.exposed_quantity == D("42.5")
+
+
 def leave(stage: Stage) -> None:
     stage.take(ExitStarted(reason=ExitReason.PERSON, by="chat:1", started_at=stage.now))
 
