@@ -166,6 +166,15 @@ def test_what_a_monitor_put_aside_itself_is_not_counted_again() -> None:
     assert (watch.handled, watch.late) == (1, 0)
 
 
+def test_what_a_monitor_put_aside_while_all_were_well_is_not_counted_when_one_is_ill() -> None:
+    watch, queue = Isolation(), [handled(1, 0.0, put_aside=True), handled(1, 90.0)]
+    watch.begins(cast("ActorSystem", SimpleNamespace(last_handled=lambda _path: queue.pop(0))))
+    watch.stepped(WELL, 9.0)
+    watch.event(ActorRestarted(path=ILL, incarnation=1, error="ValueError: x", delay_seconds=0.0), 10.0)
+    watch.stepped(WELL, 11.0)
+    assert watch.handled == 0
+
+
 def test_only_the_others_count_and_only_while_one_is_ill() -> None:
     watch = Isolation()
     watch.begins(cast("ActorSystem", SimpleNamespace(last_handled=lambda _path: handled(1, 90.0))))

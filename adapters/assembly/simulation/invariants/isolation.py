@@ -51,18 +51,16 @@ class Isolation:
 
     def stepped(self, path: str, now: float) -> None:
         """Measure what this actor has just begun to handle."""
-        if not self._ill or MONITORS not in path or self._system is None:
-            return
-        others = [at for ill, at in self._ill.items() if ill != path]
-        if not others or now - max(others) > LATELY_SECONDS or path in self._ill:
+        if MONITORS not in path or self._system is None:
             return
         last = self._system.last_handled(path)
         if last is None:
             return
         again = last.message_id in self._put_aside
-        if last.put_aside:
+        if last.put_aside:  # noted while all are well, too: it may be handled again when one is not
             self._put_aside.add(last.message_id)
-        if again:
+        others = [at for ill, at in self._ill.items() if ill != path]
+        if again or not others or now - max(others) > LATELY_SECONDS or path in self._ill:
             return
         waited = last.began_at - max(last.sent_at, self._started.get(path, 0.0))
         self.measured(waited)
