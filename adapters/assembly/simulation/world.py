@@ -52,6 +52,7 @@ ACCOUNT = "main"
 PARKED_EXCUSE_SECONDS = 40.0
 START_EXCUSE_SECONDS = 25.0  # from a start to everything being as it should
 COMES_BACK_SECONDS = 2.0  # the service manager's pause after a daemon that gave up
+MOST_PAUSE_SECONDS = 60.0  # the same between starts that a disk refuses: the hundredth of them shows nothing new
 STOP_SECONDS = 20.0
 DAMAGES = frozenset({"bit_flip", "torn_page", "wal_truncated", "wal_deleted", "file_missing"})  # of the state's files
 DAMAGED_BACKUP_SECONDS = 600.0
@@ -92,6 +93,7 @@ class World:
         self.runs = 0
         self.steps = 0
         self.epoch = 0  # the latest
+        self._start_pause = COMES_BACK_SECONDS
         self.digests: list[str] = []
         self.foreign: set[str] = set()  # symbols where others traded too
         self.left_alone: list[tuple[str, str]] = []  # orders that are nobody of ours: account, client order id
@@ -227,6 +229,7 @@ class World:
         except Unreachable as unwritable:
             self._start_later(str(unwritable))
             return
+        self._start_pause = COMES_BACK_SECONDS
         self.story.tell("world", "", f"the daemon starts, run {self.runs}, epoch {process.epoch}")
         if self.process is not None:
             self.stale.append(self.process)
@@ -237,12 +240,13 @@ class World:
         process.start()
 
     def _start_later(self, reason: str) -> None:
-        """A start that finds the disk refusing ends at once (exit 74); the service manager tries again."""
-        now = self.clock.monotonic()
+        """A start that finds the disk refusing ends at once (exit 74); it is tried again, ever more slowly."""
+        now, pause = self.clock.monotonic(), self._start_pause
+        self._start_pause = min(2.0 * pause, MOST_PAUSE_SECONDS)
         self.story.tell("world", "", f"run {self.runs} cannot start: {reason}")
         self.failures["unwritable_start"] += 1
-        self.faults.note("unwritable_start", now, excuses_seconds=COMES_BACK_SECONDS + START_EXCUSE_SECONDS)
-        self.agenda.at(now + COMES_BACK_SECONDS, self.start_daemon)
+        self.faults.note("unwritable_start", now, excuses_seconds=pause + START_EXCUSE_SECONDS)
+        self.agenda.at(now + pause, self.start_daemon)
 
     def _note_restored(self, process: Process) -> None:
         """Trades the restored store does not know are nobody's from now on: told, and left alone."""

@@ -6,7 +6,7 @@ Exempt: knowledge of the moment, which no journal holds (Trade marks those field
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actors.model.trade import Trade
@@ -20,13 +20,19 @@ def check_replay(held: Held, facts: Sequence[Any]) -> None:
     trade_id = held.trade.trade_id
     if len(facts) != len(held.states):
         raise Violated("I15", trade_id, f"{len(held.states)} facts were made durable, {len(facts)} are stored")
-    state: Trade | None = None
-    for at, (fact, watched) in enumerate(zip(facts, held.states, strict=True)):
-        state = opened(fact) if state is None else evolve(state, fact)
+    for at, (state, watched) in enumerate(zip(replay(facts), held.states, strict=True)):
         if state != watched:
             raise Violated(
                 "I15", trade_id, f"the first {at + 1} facts fold to another trade: {_difference(state, watched)}"
             )
+
+
+def replay(facts: Sequence[Any]) -> Iterator[Trade]:
+    """Give the state after each fact of a journal, the opening first."""
+    state: Trade | None = None
+    for fact in facts:
+        state = opened(fact) if state is None else evolve(state, fact)
+        yield state
 
 
 def _difference(ours: Trade, watched: Trade) -> str:

@@ -18,7 +18,7 @@ from actors.messages.trading import OrderRequested, TradeClosed, TradeOpened
 from actors.model.trade import Role
 from actors.ports import StorePort
 from actors.rules.client_order_ids import parse_client_order_id
-from actors.rules.position_life import evolve, fold, opened
+from actors.rules.position_life import evolve, opened
 from adapters.assembly.simulation.chat import ChatService, Shown
 from adapters.assembly.simulation.faults import Faults
 from adapters.assembly.simulation.invariants import (
@@ -119,7 +119,7 @@ class Watch:
         for trade_id, held in tuple(self.trades.items()):
             facts = store.load(f"{TRADE}{trade_id}").facts
             asked_for = {leg.client_order_id for leg in held.trade.legs}
-            held.states = [fold(facts[:length]) for length in range(1, len(facts) + 1)]
+            held.states = list(journal.replay(facts))
             if held.states:
                 held.trade = held.states[-1]
                 held.forgotten |= asked_for - {leg.client_order_id for leg in held.trade.legs}
