@@ -16,7 +16,7 @@ from actors.messages.trading import ExecutionsRead, MemoryLost, OrderAbsent
 from actors.model.trade import Leg, LegState, Phase
 from actors.monitored_trade import MonitoredTrade, RunIdentity
 from actors.rules.decision import wants_reading
-from actors.rules.forgotten_orders import exits_first, taken_up_in_order
+from actors.rules.forgotten_orders import exits_first, stops_of, taken_up_in_order
 from actors.rules.next_orders import doubtful_legs
 from runtime import Answered, handles
 
@@ -83,6 +83,8 @@ class TradeReadings(MonitoredTrade):
         if lost is not None and trade.forgot_epoch < lost.epoch and trade.opened_at < lost.at:
             self.context.log.warning("memory_lost", trade=trade.label, epoch=lost.epoch)
             self._take(MemoryLost(epoch=lost.epoch, noted_at=self.context.now()))
+            for order in stops_of(trade, message.orders):  # before anything is concluded about where they belong
+                self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))
         for order in taken_up_in_order(trade, message.orders):
             self.context.log.warning("order_taken_up", trade=trade.label, order=order.client_order_id)
             self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))

@@ -71,6 +71,12 @@ def taken_up_in_order(trade: Trade, orders: tuple[ObservedOrder, ...]) -> tuple[
     return tuple(order for _, order in sorted(ours, key=lambda pair: pair[0]))
 
 
+def stops_of(trade: Trade, orders: tuple[ObservedOrder, ...]) -> tuple[ObservedOrder, ...]:
+    """Give the orders that are stops the trade knows."""
+    known = {leg.client_order_id for leg in trade.of(Role.STOP)}
+    return tuple(order for order in orders if order.client_order_id in known)
+
+
 def exits_first(trade: Trade, executions: tuple[ExecutionReported, ...]) -> tuple[ExecutionReported, ...]:
     """Give executions with forgotten exits' ahead of the others: what has left is not to be covered any more."""
 

@@ -33,6 +33,8 @@ from actors.messages.trading import (
 from actors.model.changing import replace
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, Trade
+from actors.rules.breakeven import tightened
+from actors.rules.client_order_ids import epoch_of
 from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_report
 
 # A reading that began this long after an order's end, and still lists it as open, is believed over the end.
@@ -242,7 +244,7 @@ def _order_reported(trade: Trade, fact: OrderReported) -> Trade:
         if not _outlives_its_end(leg, fact):
             return trade  # an older word than the one we have
         leg = replace(leg, state=LegState.LIVE, ended_at=None, cancelled_by_us=False)
-    changed = _report(trade, leg, fact.order)
+    changed = _report(_stop_remembered(trade, leg, fact.order), leg, fact.order)
     at = fact.read_at or fact.order.updated_at
     if at is not None and (changed.confirmed_at is None or at > changed.confirmed_at):
         changed = replace(changed, confirmed_at=at)
@@ -257,6 +259,15 @@ def _with_forgotten(trade: Trade, leg: Leg) -> Trade:
 
 def _memory_lost(trade: Trade, fact: MemoryLost) -> Trade:
     return replace(trade, forgot_epoch=max(trade.forgot_epoch, fact.epoch))
+
+
+def _stop_remembered(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
+    """After a loss of memory: where a stop of before stands is where we had moved it to, and it never goes back."""
+    ours = leg.role is Role.STOP and epoch_of(leg.client_order_id) < trade.forgot_epoch
+    if not ours or order.state.terminal or order.trigger_price is None:
+        return trade
+    price = tightened(trade.side, trade.stop_price, order.trigger_price)
+    return trade if price == trade.stop_price else replace(trade, stop_price=price)
 
 
 def _outlives_its_end(leg: Leg, fact: OrderReported) -> bool:

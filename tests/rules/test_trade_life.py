@@ -20,7 +20,7 @@ from actors.messages.orders import (
     PlaceOrder,
     Settlement,
 )
-from actors.messages.trading import ExecutionsRead, ExitReason, ExitStarted, OrderAbsent, TradeOpened
+from actors.messages.trading import ExecutionsRead, ExitReason, ExitStarted, MemoryLost, OrderAbsent, TradeOpened
 from actors.model.instrument import FeeRates, Instrument
 from actors.model.order import ObservedOrder, OrderKind, OrderSide, OrderState
 from actors.model.position import PositionSide
@@ -186,6 +186,7 @@ class Stage:
         read: bool = False,
         reduced_away: bool = False,
         quantity: str = "",
+        trigger: str = "",
     ) -> None:
         leg = self.trade.latest(role, index)
         assert leg is not None
@@ -203,7 +204,7 @@ class Stage:
                     filled_quantity=D(filled),
                     average_price=leg.price or D("1.15"),
                     price=leg.price,
-                    trigger_price=leg.trigger_price,
+                    trigger_price=D(trigger) if trigger else leg.trigger_price,
                     reduced_away=reduced_away,
                     updated_at=self.now,
                 ),
@@ -609,6 +610,18 @@ def test_an_order_that_fills_up_while_it_was_not_made_smaller_is_alive_again(shr
     assert rung is not None
     assert rung.quantity == D(170)
     assert rung.exposed_quantity == D("42.5")
+
+
+def test_after_a_loss_of_memory_a_stop_stays_where_it_had_been_moved_to(monitoring: Stage) -> None:
+    monitoring.report(Role.STOP, OrderState.UNTRIGGERED, trigger="1.16")
+    assert "amend S trigger 1.15" in monitoring.requests()  # somebody else's doing
+    monitoring.settle_all()
+    monitoring.take(MemoryLost(epoch=4, noted_at=monitoring.now))
+    monitoring.report(Role.STOP, OrderState.UNTRIGGERED, trigger="1.16", read=True)
+    assert monitoring.requests() == []
+    assert monitoring.trade.stop_price == D("1.16")
+    monitoring.report(Role.STOP, OrderState.UNTRIGGERED, trigger="1.14")
+    assert monitoring.requests() == ["amend S trigger 1.16"]
 
 
 def leave(stage: Stage) -> None:
