@@ -135,10 +135,10 @@ def test_conditional_orders_there_and_coming_are_counted_together(held: Held, gi
 def test_a_position_at_another_leverage_than_its_trades_is_found(held: Held, give: Give, account: Account) -> None:
     give(held, "E1", "0.152")
     position = account.position(SYMBOL, 0)
-    limits.check_leverage(position, [held], Decimal(100))
+    limits.check_leverage(position, [held])
     position.leverage = Decimal(25)
     with broken("I6", "stands at leverage 25"):
-        limits.check_leverage(position, [held], Decimal(100))
+        limits.check_leverage(position, [held])
 
 
 # --- I13 -------------------------------------------------------------------------------------------------------------

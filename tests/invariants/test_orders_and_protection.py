@@ -70,6 +70,20 @@ def test_two_live_orders_of_one_role_are_found(held: Held, give: Give) -> None:
         orders.check_one_order_an_intent(held)
 
 
+def test_what_a_forgotten_opening_placed_was_planned_too(held: Held, give: Give) -> None:
+    first = replace(held, trade=held.trade)
+    smaller = replace(held.trade.sized.entries[0], quantity=Decimal("0.150"))
+    held.trade = replace(held.trade, sized=replace(held.trade.sized, entries=(smaller,), quantity=Decimal("0.150")))
+    give(held, "E1", "0.152")
+    with broken("I1", "comes to 0.152, planned were 0.150"):
+        orders.check_one_order_an_intent(held)
+    held.take_over(first)
+    orders.check_one_order_an_intent(held)
+    give(held, "E1", "0.001", revision=1)
+    with broken("I1"):
+        orders.check_one_order_an_intent(held)
+
+
 def test_an_entry_rebuilt_beyond_its_plan_is_found(held: Held, give: Give) -> None:
     give(held, "E1", "0.152", filled="0.100", status="Cancelled")
     give(held, "E1", "0.060", revision=1)
@@ -306,6 +320,24 @@ def test_a_stop_at_the_exchange_that_goes_back_after_breakeven_may_not_last(held
     stop.trigger_price = Decimal(65200)
     assert "loosened" not in lasting(held), "a hand in the app has tightened it"
     stop.trigger_price = Decimal(65099)
+    assert "loosened" in lasting(held)
+
+
+def test_a_lost_memory_lets_the_stop_be_worked_out_again_but_not_go_back_from_where_it_stood(
+    held: Held, give: Give
+) -> None:
+    filled(held, give)
+    before = held.trade
+    stop = give(held, "S", "0.100", trigger_price=Decimal(65200))
+    held.trade = replace(held.trade, moved_to_breakeven=True, stop_price=Decimal(65200))
+    breakeven.check_never_loosened(held)
+    assert "loosened" not in lasting(held)
+    held.trade = before
+    breakeven.forget(held)
+    held.trade = replace(held.trade, moved_to_breakeven=True, stop_price=Decimal(65150))
+    breakeven.check_never_loosened(held)
+    assert "loosened" not in lasting(held), "it stands where it stood"
+    stop.trigger_price = Decimal(65150)
     assert "loosened" in lasting(held)
 
 

@@ -2,7 +2,8 @@
 
 Enters: a request as it reaches the exchange. Stays out: when that happens (faults), whether anybody notices.
 Bybit's answer to a write only says that it was taken; what becomes of it the stream tells. Somebody trades with the
-resting order at its own price: one lot, a part, all but one lot, or everything.
+resting order at its own price: one lot, a part, all but one lot, or everything. Only near the market: nobody could
+trade with one far from it, and what such a fill asks for next the exchange takes at no price.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 from adapters.simulated import matching
 from adapters.simulated.local_bybit import LocalBybit
 from adapters.simulated.records import Order
+from adapters.simulated.venue import Market
 
-_REACH = Decimal("0.02")  # how far the price may dart to fire a stop
+_REACH = Decimal("0.02")  # how far the price may dart to fire a stop, or to reach an order
 
 
 def concerned(bybit: LocalBybit, account: str, params: dict[str, Any]) -> Order | None:
@@ -31,13 +33,19 @@ def overtake(bybit: LocalBybit, order: Order, dice: Random) -> str:
     market = venue.markets[order.symbol]
     if order.is_conditional:
         trigger = order.trigger_price or market.last
-        if order.trigger_by not in {"", "LastPrice"} or abs(trigger / market.last - 1) > _REACH:
+        if order.trigger_by not in {"", "LastPrice"} or not _near(market, trigger):
             return ""
         bybit.driver.move({order.symbol: (trigger, None)})
         return f"the price darts to {trigger}"
+    if not _near(market, order.price):
+        return ""
     quantity = part_of(order.leaves, market.instrument.quantity_step, dice)
     matching.fill_resting(venue, order, quantity)
     return f"{quantity} of it is filled"
+
+
+def _near(market: Market, price: Decimal) -> bool:
+    return abs(price / market.last - 1) <= _REACH
 
 
 def part_of(leaves: Decimal, step: Decimal, dice: Random) -> Decimal:

@@ -1,6 +1,7 @@
 """I4: once a target is filled the stop stands at breakeven, costs included, and never moves against the trade again.
 
-Exempt: a trade that leaves or whose stop has fired; 5 s for the move, and what a fault may have delayed.
+Exempt: a trade that leaves or whose stop has fired; 5 s for the move, and what a fault may have delayed. Where the
+daemon lost its memory it may work out again where the stop belongs; what has been seen at the exchange stays the least.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ def check_never_loosened(held: Held) -> None:
     held.best_stop = trade.stop_price
 
 
+def forget(held: Held) -> None:
+    """Go on from what the trade still knows of its stop."""
+    held.best_stop = held.trade.stop_price if held.trade.moved_to_breakeven else None
+
+
 def loosened(held: Held) -> bool:
     """Whether a stop at the exchange is behind where one was before: nobody but a hand in the app may do that."""
     sign = held.trade.side.sign
     triggers = [order.trigger_price for order in held.of(STOP) if order.is_open and order.trigger_price is not None]
-    if held.best_stop is None or not triggers:
-        return False
-    if any((trigger - held.best_stop) * sign >= 0 for trigger in triggers):
-        held.reached_stop = held.best_stop
-    reached = held.reached_stop
+    best, reached = held.best_stop, held.reached_stop
+    arrived = best is not None and any((trigger - best) * sign >= 0 for trigger in triggers)
+    if best is not None and arrived and (reached is None or (best - reached) * sign > 0):
+        held.reached_stop = reached = best
     return reached is not None and any((trigger - reached) * sign < 0 for trigger in triggers)
 
 

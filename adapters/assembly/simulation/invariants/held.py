@@ -28,10 +28,18 @@ class Held:
     forgotten: set[str] = field(default_factory=set)  # client order ids whose intents went with a lost memory
     bad_since: dict[str, float] = field(default_factory=dict)  # by condition that may last a little: since when
     best_stop: Decimal | None = None  # where the own stop belongs since breakeven, at its tightest
+    planned_before: tuple[Decimal, ...] = ()  # its entries by an earlier opening that was forgotten
     reached_stop: Decimal | None = None  # of that, what has been seen at the exchange
 
     def of(self, letter: str) -> Iterator[Order]:
         return (order for order in self.orders if role(order)[0] == letter)
+
+    def take_over(self, before: Held) -> None:
+        """Go on from the same trade as it was opened before; the new opening knows nothing of that one."""
+        self.links = before.links
+        self.reached_stop = before.reached_stop
+        self.planned_before = tuple(entry.quantity for entry in before.trade.sized.entries)
+        self.forgotten = before.forgotten | {leg.client_order_id for leg in before.trade.legs}
 
     @property
     def entered(self) -> Decimal:

@@ -49,8 +49,9 @@ def check_intent(venue: Venue, held: Held, fact: OrderRequested) -> None:
     asked = sum(
         (leg.filled_quantity if leg.state.terminal else leg.quantity for leg in held.trade.of(Role.ENTRY)), ZERO
     )
-    if asked > held.trade.sized.quantity:
-        text = f"entries asked for come to {asked}, planned were {held.trade.sized.quantity}"
+    planned = max(held.trade.sized.quantity, sum(held.planned_before, ZERO))
+    if asked > planned:
+        text = f"entries asked for come to {asked}, planned were {planned}"
         raise Violated("I6", order.client_order_id, text)
 
 
@@ -96,13 +97,16 @@ def check_conditionals(account: Account, symbol: str, trades: Iterable[Held]) ->
         raise Violated("I6", f"{account.name}/{symbol}", f"{len(there | coming)} conditional orders there or coming")
 
 
-def check_leverage(position: Position, trades: Iterable[Held], most: Decimal) -> None:
-    """I6: a position of ours has its trades' leverage, which the exchange allows."""
+def check_leverage(position: Position, trades: Iterable[Held]) -> None:
+    """I6: a position of ours has its trades' leverage.
+
+    It was allowed when it was set, the exchange refuses any other; a cap that is lowered later leaves it as it is.
+    """
     for held in trades:
         plan = held.trade.plan
         same = (plan.account, plan.symbol) == (position.account, position.symbol)
         if not same or held.trade.phase is Phase.CLOSED or not any(order.is_open for order in held.of(ENTRY)):
             continue
-        if position.leverage != plan.leverage or plan.leverage > most:
+        if position.leverage != plan.leverage:
             text = f"stands at leverage {position.leverage}, {held.trade.label} was planned with {plan.leverage}"
             raise Violated("I6", f"{position.account}/{position.symbol}", text)

@@ -20,7 +20,11 @@ FEE_DIGITS = Decimal("0.000001")  # fees go over the wire with eight decimals
 
 
 def check_one_order_an_intent(held: Held) -> None:
-    """I1: no two live orders of one role, and no entry that comes to more than was planned."""
+    """I1: no two live orders of one role, and no entry that comes to more than was planned.
+
+    A trade whose opening was forgotten is sized anew when its command is carried out again. What the first opening
+    placed is taken up as it is: then the larger of the two was planned.
+    """
     live: set[str] = set()
     planned: dict[str, Decimal] = {}
     for order in held.orders:
@@ -32,8 +36,9 @@ def check_one_order_an_intent(held: Held) -> None:
         if part[0] == ENTRY:
             planned[part] = planned.get(part, ZERO) + order.cum_qty + (order.leaves if order.is_open else ZERO)
     for index, entry in enumerate(held.trade.sized.entries, start=1):
-        if planned.get(f"E{index}", ZERO) > entry.quantity:
-            text = f"entry {index} comes to {planned[f'E{index}']}, planned were {entry.quantity}"
+        most = max((entry.quantity, *held.planned_before[index - 1 : index]))
+        if planned.get(f"E{index}", ZERO) > most:
+            text = f"entry {index} comes to {planned[f'E{index}']}, planned were {most}"
             raise Violated("I1", held.trade.trade_id, text)
 
 

@@ -9,6 +9,7 @@ a violation is kept and raised by `check`, outside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from actors.messages.alerts import RaiseAlert
@@ -41,6 +42,7 @@ from adapters.assembly.simulation.invariants.ownership import Ownership
 from adapters.assembly.simulation.invariants.timed import TIMED, note_timed
 from adapters.assembly.simulation.invariants.upkeep import Upkeep
 from adapters.assembly.simulation.invariants.violation import Violated
+from adapters.simulated.margin import CROSS
 from adapters.simulated.venue import PrivateEvent, Venue
 from runtime import ActorSystem, RuntimeEvent
 from runtime.clock import Clock
@@ -72,9 +74,11 @@ class Watch:
         self._executions = orders.ExecutionLedger(venue.accounts)
         self._found: Violated | None = None
         self._live: dict[str, Held] = {}  # trades that something can still happen to
+        self._forgotten: dict[str, Held] = {}  # trades no journal knows any more, though the exchange may
         self._touched: set[str] = set()  # trades that something happened to since the last look
         self._symbols: set[str] = set()  # as much of symbols
         self._money_changed: dict[str, float] = dict.fromkeys(venue.accounts, -1e9)  # by account: when it last did
+        self._unrealised: dict[str, Decimal] = {}  # of the accounts in cross margin, when last looked at (USDT)
         self._system: ActorSystem | None = None  # of the run that has the state
         self._chat: ChatService | None = None
         self._chat_faults = 0
@@ -123,8 +127,9 @@ class Watch:
             if held.states:
                 held.trade = held.states[-1]
                 held.forgotten |= asked_for - {leg.client_order_id for leg in held.trade.legs}
+                breakeven.forget(held)
             else:
-                del self.trades[trade_id]
+                self._forgotten[trade_id] = self.trades.pop(trade_id)
                 self._live.pop(trade_id, None)
         promised = {each.effect.key for path in self._destinations for each in store.unsettled(path, EVERYTHING)}
         self.unsettled = {key: each for key, each in self.unsettled.items() if key in promised}
@@ -193,6 +198,8 @@ class Watch:
 
     def _open(self, trade_id: str, fact: TradeOpened) -> None:
         held = Held(trade=opened(fact))
+        if trade_id in self._forgotten:  # the command that opened it was forgotten too, and carried out again
+            held.take_over(self._forgotten.pop(trade_id))
         held.states.append(held.trade)
         self.trades[trade_id] = self._live[trade_id] = held
         limits.check_room(held, self._live.values())
@@ -216,7 +223,8 @@ class Watch:
             return
         try:
             self.identities.check_sent(client_order_id)
-            held = self._touch(parsed.trade_id)
+            gone = self._forgotten.get(parsed.trade_id)  # what was on its way may arrive when nobody knows of it
+            held = self._touch(parsed.trade_id) if gone is None else gone
             if client_order_id not in held.links:
                 held.links.append(client_order_id)
             sizing.check_place(held, account, client_order_id)
@@ -322,14 +330,13 @@ class Watch:
     def _check_positions(self, symbol: str) -> None:
         excused = self._faults.excused_until(symbol) > self._clock.monotonic()
         swept = bool(self._faults.happened["manual_cancel_all"])
-        most = self._venue.markets[symbol].instrument.max_leverage
         for account in self._venue.accounts.values():
             for index in account.indexes(symbol):
                 position = account.positions.get((symbol, index))
                 if position is not None and position.size:
                     ours, now_ms = self._live.values(), self._venue.clock()
                     cover.check_position(account, position, ours, now_ms=now_ms, excused=excused, swept=swept)
-                    limits.check_leverage(position, ours, most)
+                    limits.check_leverage(position, ours)
 
     # --- as time passes -----------------------------------------------------------------------------------------------
     def check_time(self) -> None:
@@ -340,10 +347,20 @@ class Watch:
 
         """
         now = self._clock.monotonic()
+        self._note_unrealised(now)
         for held in self._live.values():
             if held.bad_since:
                 self._check_timed(held, now)
         self.alerts.check_in_time(now, self._heard_well_since(now))
+
+    def _note_unrealised(self, now: float) -> None:
+        """In cross margin what is free moves with the prices of what is held."""
+        for name, account in self._venue.accounts.items():
+            if account.margin_mode == CROSS:
+                unrealised = self._venue.margin.unrealised(account)
+                if unrealised != self._unrealised.get(name, unrealised):
+                    self._money_changed[name] = now
+                self._unrealised[name] = unrealised
 
     def _check_timed(self, held: Held, now: float) -> None:
         excused = self._faults.excused_until(held.trade.plan.symbol, held.trade.trade_id)
