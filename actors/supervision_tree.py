@@ -29,6 +29,7 @@ from actors.chat_courier import ChatCourier, ChatLine
 from actors.guardian import Guardian
 from actors.lane import Lane
 from actors.messages import addresses
+from actors.messages.orders import EffectSettled
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.port_slot import PortSlot
 from actors.ports import BackupPort, ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
@@ -52,6 +53,7 @@ from runtime import (
     MailboxSpec,
     OnExhausted,
     Parking,
+    PoisonPolicy,
     Spec,
     SupervisorSpec,
 )
@@ -186,6 +188,8 @@ def monitor_spec(world: World, account: str, symbol: str, trade_id: str) -> Chil
             stand_in=partial(Guardian, account=account, trade_id=trade_id), retry_seconds=world.park_retry_seconds
         ),
         handler_deadline_seconds=MONITOR_HANDLER_SECONDS,
+        # Without the outcome its request would be on its way for ever; one it can never take parks it, and is told.
+        poison={EffectSettled: PoisonPolicy.INSIST},
     )
 
 

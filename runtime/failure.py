@@ -71,11 +71,12 @@ def _judge_poison(cell: "Cell", envelope: Envelope, error: BaseException) -> Non
     if isinstance(message, Begin | End | Fail | Drained):
         return
     crashes = 1
-    if cell.spec.quarantines and not isinstance(envelope, OwnEnvelope) and not cell.is_stand_in:
+    policy = cell.spec.poison.get(type(message), PoisonPolicy.DEAD_LETTER)
+    may_be_refused = cell.spec.quarantines and policy is not PoisonPolicy.INSIST
+    if may_be_refused and not isinstance(envelope, OwnEnvelope) and not cell.is_stand_in:
         if cell.poison is None:
             cell.poison = PoisonBook()
         crashes = cell.poison.crashed_over(message, at=cell.environment.monotonic())
-    policy = cell.spec.poison.get(type(message), PoisonPolicy.DEAD_LETTER)
     if crashes >= QUARANTINE_AFTER:
         cell.environment.undelivered(cell.path, envelope, "quarantined", describe(error))
     elif policy is PoisonPolicy.RETRY_ONCE and envelope.reply_to is None:

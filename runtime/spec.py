@@ -45,11 +45,16 @@ class OnExhausted(Enum):
 
 
 class PoisonPolicy(Enum):
-    """What becomes of a message that crashed its actor. The second crash over one message quarantines it anyway."""
+    """What becomes of a message that crashed its actor.
+
+    The second crash over one message quarantines it anyway, unless it is insisted upon: then only the actor's restarts
+    set a limit.
+    """
 
     DROP = "drop"  # superseded by the next of its kind; only counted
     DEAD_LETTER = "dead_letter"  # kept with the error
     RETRY_ONCE = "retry_once"  # given to the fresh behaviour first; only for messages that may be handled twice
+    INSIST = "insist"  # kept with the error, and taken whenever it comes again: the actor cannot go on without it
 
 
 @dataclass(frozen=True, slots=True)

@@ -595,7 +595,7 @@ def test_a_message_that_may_be_retried_is_given_to_the_fresh_behaviour_once(stag
     assert stage.state_of("delicate").incarnation == 3
 
 
-@pytest.mark.parametrize("policy", list(PoisonPolicy))
+@pytest.mark.parametrize("policy", sorted(set(PoisonPolicy) - {PoisonPolicy.INSIST}, key=lambda each: each.value))
 def test_a_message_that_crashed_an_actor_twice_never_reaches_it_again(stage: Stage, policy: PoisonPolicy) -> None:
     poisoned(stage, policy)
     stage.system.tell("delicate", b"poison")
@@ -607,7 +607,10 @@ def test_a_message_that_crashed_an_actor_twice_never_reaches_it_again(stage: Sta
     assert stage.state_of("delicate").incarnation == incarnation == 3
 
 
-def test_an_actor_whose_world_is_at_fault_takes_a_message_however_often_it_crashed(stage: Stage) -> None:
+@pytest.mark.parametrize("terms", [{"quarantines": False}, {"poison": {bytes: PoisonPolicy.INSIST}}])
+def test_what_the_world_is_at_fault_for_or_is_insisted_upon_is_taken_however_often_it_crashed(
+    stage: Stage, terms: dict[str, Any]
+) -> None:
     tries: list[int] = []
 
     class Writer(Doer):
@@ -618,7 +621,7 @@ def test_an_actor_whose_world_is_at_fault_takes_a_message_however_often_it_crash
                 raise OSError("the disk is full")
             return message
 
-    stage.start("writer", Writer, quarantines=False)
+    stage.start("writer", Writer, **terms)
     for _ in range(3):
         stage.system.tell("writer", b"row")
         stage.settle("writer")
@@ -629,6 +632,22 @@ def test_an_actor_whose_world_is_at_fault_takes_a_message_however_often_it_crash
 def test_a_message_cannot_be_retried_by_an_actor_that_never_gives_up_on_one() -> None:
     with pytest.raises(ValueError, match="for ever"):
         ChildSpec("writer", Doer, poison={bytes: PoisonPolicy.RETRY_ONCE}, quarantines=False)
+
+
+def test_a_message_insisted_upon_that_can_never_be_taken_uses_up_the_restarts(stage: Stage) -> None:
+    class Delicate(Doer):
+        @handles(bytes)
+        def _on_bytes(self, message: bytes) -> None:
+            raise ValueError(message)
+
+    few = Intensity(max_restarts=2, within_seconds=60)
+    stage.start("delicate", Delicate, poison={bytes: PoisonPolicy.INSIST}, intensity=few)
+    for _ in range(2):
+        stage.system.tell("delicate", b"poison")
+        stage.settle("delicate")
+    stage.system.tell("delicate", b"poison")
+    stage.events.wait(ActorParked)
+    assert stage.system.dead_letters.count(path="delicate", reason="crashed") == 3
 
 
 def test_another_message_of_a_quarantined_type_is_handled(stage: Stage) -> None:

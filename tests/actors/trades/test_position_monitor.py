@@ -14,10 +14,11 @@ from actors.errors import Unreachable
 from actors.messages import addresses
 from actors.messages.accounts import BackstopMoved, FundingBooked, SnapshotQuestion, TradeSnapshot
 from actors.messages.monitoring import LeaveNow
-from actors.messages.orders import OrderReported, PlaceOrder, StreamUp
+from actors.messages.orders import EffectSettled, OrderReported, PlaceOrder, StreamUp
 from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, PromisedEffect
 from actors.messages.trading import TradeAccepted, TradeClosed, TradeQuestion
 from actors.model.order import OrderIntent, OrderState
+from actors.model.trade import LegState, Role
 from actors.rules import next_orders
 from runtime import ActorRestarted, InjectedFault, Refused
 from tests.actors.conftest import Mishap
@@ -207,6 +208,27 @@ def test_a_room_started_anew_as_often_as_it_likes_makes_no_alert_key_twice(world
         world.pass_time(1)
     assert failures(world, addresses.STORE) == 0
     assert len(world.alerts("rung_filled")) == 3
+
+
+def test_an_outcome_that_crashed_the_monitor_twice_is_told_again_until_it_is_taken(world: TradeWorld) -> None:
+    trade = world.open_trade()
+    crashes: list[str] = []
+
+    def crash(path: str, message: Any) -> InjectedFault | None:
+        about_stop = isinstance(message, EffectSettled) and "-S-" in message.effect_key
+        if path != world.monitor(trade) or not about_stop or len(crashes) == 2:
+            return None
+        crashes.append(message.effect_key)
+        return InjectedFault(error=RuntimeError("injected"))
+
+    world.faults.append(crash)
+    world.fill("E1")
+    world.until(lambda: len(crashes) == 2)
+    world.pass_time(10)
+    assert len(set(crashes)) == 1
+    assert world.unsettled(CLIENT) == []
+    (stop,) = world.trade(trade).of(Role.STOP)
+    assert stop.state is LegState.LIVE
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------
