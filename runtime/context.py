@@ -94,10 +94,10 @@ class Context:
     # -- where and when
 
     def let_go(self) -> None:
-        """Drop the last message, which a quiet actor would keep alive for hours; what it was caused by stays known."""
+        """Drop the last message, which a quiet actor would keep alive for hours; its type and its cause stay known."""
         last = self.envelope
-        if last.message is not None:
-            self.envelope = Envelope(None, None, last.cause, last.id, last.sent_at, None)
+        if not isinstance(last.message, type):
+            self.envelope = type(last)(type(last.message), None, last.cause, last.id, last.sent_at, None)
             self._log = None
 
     @property

@@ -49,13 +49,14 @@ class Handled:
 
 def last_handled(cell: "Cell", context: "Context") -> Handled:
     """Describe what the cell's behaviour has handled last, or is handling."""
-    envelope = context.envelope
+    envelope, stashed = context.envelope, context.stashed
+    kind = envelope.message if isinstance(envelope.message, type) else type(envelope.message)  # it was let go of
     return Handled(
         message_id=envelope.id,
         sent_at=envelope.sent_at,
         began_at=cell.running_since,
-        put_aside=bool(context.stashed) and context.stashed is not None and context.stashed[-1] is envelope,
-        message_type=type(envelope.message),
+        put_aside=stashed is not None and bool(stashed) and stashed[-1].id == envelope.id,
+        message_type=kind,
         sender=envelope.sender,
         asked_for=isinstance(envelope, OwnEnvelope),
     )

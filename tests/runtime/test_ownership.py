@@ -128,3 +128,34 @@ def test_what_was_handled_last_says_when_it_was_sent_and_when_it_began(simulatio
     last = simulation.system.last_handled("steady")
     assert last is not None
     assert (last.sent_at, last.began_at, last.put_aside) == (3.0, 3.0, False)
+    assert (last.message_type, last.asked_for) == (str, False)
+
+
+class Reminded(Actor):
+    """Sets an alarm when told when, and puts aside what it is told as a number."""
+
+    @handles(str)
+    def _on_words(self, _: str) -> None:
+        self.context.start_timer("alarm", 1.0, b"ring")
+
+    @handles(int)
+    def _on_number(self, _: int) -> None:
+        self.context.stash()
+
+    @handles(bytes)
+    def _on_alarm(self, _: bytes) -> None:
+        """Nothing more."""
+
+
+def test_what_was_handled_last_is_known_by_its_kind_though_a_quiet_actor_lets_go_of_it(simulation: Stage) -> None:
+    simulation.start("reminded", Reminded)
+    simulation.system.tell("reminded", 1)
+    simulation.crank.run_until_idle()
+    last = simulation.system.last_handled("reminded")
+    assert last is not None
+    assert (last.message_type, last.put_aside, last.asked_for) == (int, True, False)
+    simulation.system.tell("reminded", "soon")
+    simulation.crank.run_for(2.0)
+    last = simulation.system.last_handled("reminded")
+    assert last is not None
+    assert (last.message_type, last.put_aside, last.asked_for) == (bytes, False, True)
