@@ -45,6 +45,7 @@ from actors.rules.position_book import decide
 from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, Restarted, handles
 
 RETRY_SECONDS = 2.0
+OUTCOME_SECONDS = 120.0  # after which a stop without an outcome is asked for again; the client knows what became of it
 SILENCE_SECONDS = 30.0  # after which a monitor that has not told its slice holds back its own symbol only
 EVERYDAY = {"backstop_moved", "execution_counted_before"}  # the other log events of a turn call for attention
 
@@ -62,6 +63,7 @@ class PositionBook(Actor):
         self._replies: dict[str, Reply] = {}  # owed to the desk, by trade id
         self._asking: set[str] = set()  # questions under way that are put once at a time
         self._looks: dict[str, float] = {}  # by symbol: when it is looked at again, monotonic seconds
+        self._awaiting = False  # outcomes of stops; a timer runs
 
     # --- coming alive: the journal, which trades live, and what was on its way ------------------------------------
     def on_start(self) -> None:
@@ -85,7 +87,7 @@ class PositionBook(Actor):
         self.context.ask(path, question, timeout_seconds=10, tag=tag)
 
     def _question(self, tag: str) -> tuple[str, object]:
-        if tag == "journal":
+        if tag in {"journal", "outcomes"}:
             return addresses.STORE, LoadStream(stream=self._stream)
         if tag == "promised":
             return addresses.STORE, UnsettledQuestion(destination=self.context.path)
@@ -107,6 +109,10 @@ class PositionBook(Actor):
         elif tag == "promised":
             for unsettled in message.value:
                 self.context.tell(self.context.path, Perform(effect=unsettled.effect, repeat=True))
+        elif tag == "outcomes":
+            self._perform_again(message.value)
+            self._awaiting = False
+            self._await_outcomes()
         elif tag == "admissions":
             turn = self._turn()
             book_admission.looked_for(turn, {_trade_id(stream) for stream, _ in message.value})
@@ -150,13 +156,27 @@ class PositionBook(Actor):
         self._book.load(stored, [(_trade_id(stream), summary.symbol) for stream, summary in register])
         self._sequence = stored.sequence
         self._loaded = True
-        for unsettled in stored.unsettled:
-            # Its outcome may have been lost with an earlier life; a stop is absolute, so asking again is harmless.
-            if unsettled.effect.owner == self.context.path:
-                self.context.tell(unsettled.effect.destination, Perform(effect=unsettled.effect, repeat=True))
+        self._perform_again(stored)
+        self._await_outcomes()
         wanted = SnapshotWanted(path=self.context.path, first=self.context.incarnation == 1)
         self.context.tell(addresses.reconciler(self._account), wanted)
         self.context.unstash_all()
+
+    def _perform_again(self, stored: StoredStream) -> None:
+        """Have what has no outcome yet performed again: it may have gone with an earlier life, or was refused here."""
+        for unsettled in stored.unsettled:
+            # A stop is absolute, so asking again is harmless.
+            if unsettled.effect.owner == self.context.path:
+                self.context.tell(unsettled.effect.destination, Perform(effect=unsettled.effect, repeat=True))
+
+    def _await_outcomes(self) -> None:
+        """Keep asking for the outcomes of stops: a side without its own has no stop moved any more."""
+        placing = any(side.placing for side in self._book.sides.values())
+        if placing and not self._awaiting:
+            self.context.start_timer("again/outcomes", OUTCOME_SECONDS, AskAgain(about="outcomes"))
+        elif self._awaiting and not placing:
+            self.context.cancel_timer("again/outcomes")
+        self._awaiting = placing
 
     # --- messages -------------------------------------------------------------------------------------------------
     @handles(SliceReported, ExecutionReported, PositionsRead, EffectSettled, WithdrawAdmission, LookAgain)
@@ -241,6 +261,7 @@ class PositionBook(Actor):
             self._ask(f"price/{symbol}")
         for symbol, seconds in turn.looks.items():
             self._look_in(symbol, seconds)
+        self._await_outcomes()
 
     def _answer(self, turn: Turn) -> None:
         for admitted in turn.admitted:

@@ -396,6 +396,31 @@ def test_an_outcome_that_comes_while_the_book_is_loading_is_not_lost(holding: Bo
     assert {each.effect.key for each in holding.stops()} == {perform.effect.key}
 
 
+def test_an_outcome_the_book_crashed_over_twice_is_asked_for_again_until_it_may_be_taken(holding: BookWorld) -> None:
+    admitting(holding)
+    (perform,) = holding.stops()
+    outcome = EffectSettled(effect_key=perform.effect.key, settlement=Settlement.DONE, settled_at=holding.now)
+    holding.crash_book_over(EffectSettled)
+    holding.crash_book_over(EffectSettled)
+    for _ in range(3):
+        holding.tell(outcome)  # the client says the same each time it is asked
+        holding.pass_time(2)
+    asked = len(holding.stops())
+    assert holding.unsettled_stops() == 1
+    holding.tell(holding.slice_of("A", backstop_price=OUTER, stop_price=Decimal("1.10")))
+    for _ in range(6):
+        holding.pass_time(125)
+        assert len(holding.stops()) > asked
+        asked = len(holding.stops())
+        assert (holding.stops()[-1].effect.key, holding.stops()[-1].repeat) == (perform.effect.key, True)
+        holding.tell(outcome)
+        if not holding.unsettled_stops():
+            break
+    assert holding.unsettled_stops() == 0
+    holding.pass_time(300)
+    assert len(holding.stops()) == asked
+
+
 @pytest.mark.parametrize("kind", [SliceReported, ExecutionReported, PositionsRead, EffectSettled, PositionReported])
 def test_a_crash_over_any_message_books_nothing_twice(holding: BookWorld, kind: type) -> None:
     holding.tell(holding.slice_of("B", "200"))
