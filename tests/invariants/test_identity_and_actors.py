@@ -108,6 +108,18 @@ def test_an_order_whose_intent_was_forgotten_may_be_of_no_leg_once_it_has_ended_
         judge(venue, settled)
 
 
+def test_an_order_with_our_mark_that_could_open_a_position_of_no_trade_is_found(venue: Venue, give: Give) -> None:
+    order = give(None, "E1", "0.001", link_id="SF00001-AAAAAA-E1-0")
+    rest.check_strays(venue, {"AAAAAA"}, "0000")
+    rest.check_strays(venue, set(), "ZZZZ")
+    with broken("I7", "belongs to no trade"):
+        rest.check_strays(venue, {"7K3Q9X"}, "0000")
+    order.reduce_only = True
+    rest.check_strays(venue, set(), "0000")
+    order.reduce_only, order.status = False, "Cancelled"
+    rest.check_strays(venue, set(), "0000")
+
+
 def test_a_request_without_an_outcome_is_found_an_alert_is_somebody_elses(venue: Venue, settled: Held) -> None:
     told = RaiseAlert(alert=Alert(kind="k", severity=Severity.INFO, key="k", title="t"), raised_at=NOON)
     judge(venue, settled, alert=told)

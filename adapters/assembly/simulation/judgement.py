@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from actors.model.alert import Severity
 from adapters.assembly.simulation.invariants import Violated
+from adapters.assembly.simulation.invariants.rest import check_strays
 from adapters.assembly.simulation.outsiders import check_left_alone
 from adapters.assembly.simulation.person import Person
 from adapters.assembly.simulation.world import World
@@ -25,6 +26,7 @@ def judge(world: World, person: Person) -> None:
     """
     check_left_alone(world)
     world.watch.check_rest(person.foreign)
+    check_strays(world.bybit.exchange.venue, world.watch.trades, world.store.installation)
     world.run_until(world.clock.monotonic() + TELLING_SECONDS)
     _judge_alarms(world)
     world.watch.check_told(world.chat.waiting)

@@ -7,11 +7,12 @@ lost memory had asked for and that ended without a fill may be of no leg.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from actors.messages.alerts import RaiseAlert
 from actors.model.trade import LegState, Phase
+from actors.rules.client_order_ids import parse_client_order_id
 from adapters.assembly.simulation.invariants.breakeven import lost_at
 from adapters.assembly.simulation.invariants.held import STOP, ZERO, Held
 from adapters.assembly.simulation.invariants.ladder import skewed
@@ -75,6 +76,18 @@ def check_legs(held: Held) -> None:
         raise Violated("I7", trade.trade_id, f"is closed and holds {held.open_quantity}")
     if trade.phase is Phase.CLOSING:
         raise Violated("I7", trade.trade_id, f"is still closing at rest, open {trade.open_quantity}")
+
+
+def check_strays(venue: Venue, trades: Container[str], installation: str) -> None:
+    """I7: nothing with our mark can open a position that no trade here would know of. `trades`: ids of those known.
+
+    Exits of an unknown trade are left alone: they may be all that protects what it holds.
+    """
+    for account in venue.accounts.values():
+        for order in account.orders.values():
+            parsed = parse_client_order_id(order.link_id) if order.is_open and not order.reduce_only else None
+            if parsed is not None and parsed.installation == installation and parsed.trade_id not in trades:
+                raise Violated("I7", order.link_id, f"belongs to no trade and may still open {order.leaves}")
 
 
 def check_protection(held: Held, account: Account) -> None:
