@@ -23,8 +23,9 @@ from runtime.retry import ErrorClass, RetryAfter, RetryPolicy
 DELIVERY_SECONDS = 60.0  # over all time limits of one send; past it the outcome is unknown
 
 DEFAULT_POLICY = AlertingPolicy()
-DEFAULT_BREAKER = CircuitBreaker()
-PATIENCE = RetryPolicy(max_attempts=1_000_000_000, base_seconds=1.0, cap_seconds=60.0, jitter=0.2)  # never gives up
+DEFAULT_BREAKER = CircuitBreaker(open_seconds=20.0)
+# Never gives up. The cap: critical news is due within 30 s of the chat's being back, which nobody need report.
+PATIENCE = RetryPolicy(max_attempts=1_000_000_000, base_seconds=1.0, cap_seconds=20.0, jitter=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,7 @@ class AlertDispatcher(AlertIntake):
 
     @handles(ChatUp)
     def _on_chat_up(self, _: ChatUp) -> None:
-        """The chat is in reach again: what has failed need not wait out its pause, which may be a minute by now."""
+        """The chat is in reach again: what has failed need not wait out its pause, which may be long by now."""
         now = self.context.monotonic()
         self._breaker = self._breaker.pause_cut(at=now)
         for line in self._lines.values():

@@ -30,7 +30,7 @@ from actors.messages.storing import (
     UnsettledQuestion,
 )
 from actors.rules.alert_queue import AlertQueue, Taken
-from actors.rules.alerting import RETRY_MARK, AlertingPolicy, Waiting, origin
+from actors.rules.alerting import RETRY_MARK, AlertingPolicy, Waiting, is_same_failure, origin
 from runtime import Actor, handles
 
 TOLD = "alerts/told"
@@ -86,9 +86,11 @@ class AlertIntake(Actor):
         raise NotImplementedError
 
     def give_up(self, failed: FailedAlert) -> None:
-        """Keep an alert that the chat will never take, for a person to look at and send again."""
+        """Keep an alert that the chat will never take, for a person to look at and send again; the same news once."""
         self.counts.failed += 1
-        self._keep(replace(self.kept, failed=(*self.kept.failed, failed)[-self.policy.failed_kept :]))
+        older = tuple(each for each in self.kept.failed if not is_same_failure(each, failed, self.policy))
+        self._keep(replace(self.kept, failed=(*older, failed)[-self.policy.failed_kept :]))
+        self.queue.give_up(failed.effect_key)
 
     # --- what a restart needs: the record, then the outbox ------------------------------------------------------
     def _read(self, what: Reading) -> None:

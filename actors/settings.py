@@ -50,7 +50,7 @@ class AlertSettings:
     queue_bound: int = 1000  # in memory; the rest waits in the store
     failed_kept: int = 100
     breaker_failures: int = 5
-    breaker_open_seconds: float = 60.0
+    breaker_open_seconds: float = 20.0  # critical news is due within 30 s of the chat's being back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 from actors.account_client import AccountClient, ClientTerms
-from actors.alert_dispatcher import AlertDispatcher
+from actors.alert_dispatcher import DEFAULT_BREAKER, AlertDispatcher
 from actors.chat_courier import ChatCourier, ChatLine
 from actors.guardian import Guardian
 from actors.lane import Lane
@@ -90,7 +90,7 @@ class World:
     monitor_intensity: Intensity = MONITOR_INTENSITY
     park_retry_seconds: float = 300.0
     alerting: AlertingPolicy = AlertingPolicy()  # noqa: RUF009 - an immutable value
-    breaker: CircuitBreaker = CircuitBreaker()  # noqa: RUF009 - an immutable value
+    breaker: CircuitBreaker = DEFAULT_BREAKER
 
 
 def daemon_tree(world: World) -> tuple[Spec, ...]:

@@ -35,7 +35,8 @@ class AlertQueue:
         self._policy = policy
         self._waiting: dict[str, Waiting] = {}  # by effect key, oldest first
         self._settled: dict[str, None] = {}  # oldest first
-        self._told: dict[tuple[int | None, str], ToldAlert] = {}
+        self._told: dict[tuple[int | None, str], ToldAlert] = {}  # or about to be
+        self._told_before: dict[str, ToldAlert] = {}  # by effect key of a waiting alert: the news it has replaced there
         self._spilled = False
         self._spilled_subjects: set[str] = set()
         self._gaps: set[str] = set()  # subjects with a CRITICAL alert here and older ones in the store alone
@@ -110,6 +111,8 @@ class AlertQueue:
         told = self._told.get(name)
         if told is not None and is_duplicate(told, waiting, self._policy):
             return Taken.DUPLICATE
+        if told is not None:
+            self._told_before[waiting.effect_key] = told
         self._told[name] = ToldAlert(
             chat_id=waiting.alert.chat_id,
             key=waiting.alert.key,
@@ -146,9 +149,20 @@ class AlertQueue:
     def settle(self, effect_key: str) -> None:
         """Take an alert out for good: it was told, or given up, or is a duplicate."""
         self._waiting.pop(effect_key, None)
+        self._told_before.pop(effect_key, None)
         self._settled[effect_key] = None
         if len(self._settled) > SETTLED_KEPT:
             del self._settled[next(iter(self._settled))]
+
+    def give_up(self, effect_key: str) -> None:
+        """Take out what the chat will never take: it was not told, so the next alert of the same news is tried."""
+        before = self._told_before.get(effect_key)
+        for name, told in tuple(self._told.items()):
+            if told.effect_key == effect_key:
+                del self._told[name]
+                if before is not None:
+                    self._told[name] = before
+        self.settle(effect_key)
 
     # --- what a restart must know -------------------------------------------------------------------------------
     def told_lately(self, now: datetime) -> tuple[ToldAlert, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from actors.messages.alert_records import ToldAlert
+from actors.messages.alert_records import FailedAlert, ToldAlert
 from actors.model.alert import Alert, Severity
 
 RETRY_MARK = "/retry-"  # stands in the effect key of an alert that a person sent again
@@ -76,11 +76,20 @@ def origin(effect_key: str) -> str:
 
 def is_duplicate(told: ToldAlert, waiting: Waiting, policy: AlertingPolicy) -> bool:
     """Tell whether this is the news that was told already; graver news under one key is news."""
-    if origin(told.effect_key) == origin(waiting.effect_key):
-        return False  # the very same alert, taken up again
+    if origin(told.effect_key) == origin(waiting.effect_key) or RETRY_MARK in waiting.effect_key:
+        return False  # the very same alert, taken up again; or a person wants it sent again
     if waiting.severity.rank < told.severity.rank:
         return False
     return abs(waiting.raised_at - told.raised_at) < timedelta(seconds=policy.dedup_seconds)
+
+
+def is_same_failure(kept: FailedAlert, failed: FailedAlert, policy: AlertingPolicy) -> bool:
+    """Tell whether two alerts that were refused are the same news: one of them is enough to keep."""
+    return (kept.chat_id, kept.alert.key, kept.alert.severity) == (
+        failed.chat_id,
+        failed.alert.key,
+        failed.alert.severity,
+    ) and abs(failed.raised_at - kept.raised_at) < timedelta(seconds=policy.dedup_seconds)
 
 
 def next_group(

@@ -140,11 +140,11 @@ class Written(BaseSettings):
         description="Chat failures in a row that stop trying for a while; fewer would be a hiccup.",
     )
     circuit_breaker_open_seconds: Seconds = Field(
-        60,
+        20,
         ge=1,
         le=3600,
         title="seconds from 1 to 3600",
-        description="How long that while is, until one message tries the line again.",
+        description="How long that while is, until one message tries the line again; over 25, urgent news may be late.",
     )
     own_stop_deadline_seconds: Seconds = Field(
         2,

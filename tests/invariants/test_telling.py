@@ -182,6 +182,20 @@ def test_an_alert_settled_untold_is_found_unless_its_news_was_told_or_the_chat_r
     alerts.check_rest()
 
 
+def test_a_refused_alert_stands_for_its_news_only_until_it_is_given_up(alerts: Alerts) -> None:
+    for key in ("refused", "meanwhile", "after"):
+        alerts.promise(key, alert("filled", Severity.INFO, key="k"), 0.0)
+    for key in ("meanwhile", "refused"):
+        alerts.settle(key)
+    with broken("I9", "never settled"):
+        alerts.check_rest(frozenset({"refused"}))
+    alerts.settle("after")
+    with broken("I9", "settled and never told"):
+        alerts.check_rest(frozenset({"refused"}))
+    alerts.show("after", "filled", ())
+    alerts.check_rest(frozenset({"refused"}))
+
+
 def test_an_alert_nobody_settles_and_one_nobody_promised_are_found(alerts: Alerts) -> None:
     alerts.promise("a", alert("filled", Severity.INFO), 0.0)
     with broken("I9", "never settled"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from actors.errors import Rejected
+from actors.errors import Rejected, Throttled
 from actors.model.screen import Screen
 from actors.ports import ChatDown, ChatReport, ChatUp, OperatorSaid, OperatorTapped
 from adapters.assembly.simulation.agenda import Agenda
@@ -64,6 +64,7 @@ class ChatService:
     refused: set[str] = field(default_factory=set)  # effect keys of alerts that were refused for good
     down_until: float = 0.0
     blocked_until: float = 0.0
+    patience_until: float = 0.0  # an alert was answered that none may come before
     delivering: str = ""  # the effect key of the alert being delivered, "" for a screen
     on_shown: Callable[[Shown], None] = lambda _shown: None
     asleep: bool = False  # the daemon that is connected is frozen
@@ -210,6 +211,11 @@ class ChatService:
         except Rejected:
             if self.delivering:
                 self.refused.add(self.delivering)
+            raise
+        except Throttled as full:
+            if self.delivering:
+                pause = (full.until - self.clock.now()).total_seconds()
+                self.patience_until = max(self.patience_until, self.clock.monotonic() + pause)
             raise
         return shown[0].message_id
 

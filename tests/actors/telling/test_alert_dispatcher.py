@@ -181,11 +181,11 @@ def test_after_five_failures_the_breaker_opens_and_one_message_probes(world: Any
     world.chat.mishap = not_sent
     for number in range(3):
         world.raise_alert(f"chat {number}", chat_id=number + 1)
-    world.pass_time(30)
+    world.pass_time(10)
     opened_after = len(world.chat.calls)
     assert world.reading().breaker == "open"
     assert 5 <= opened_after <= 7  # those under way at the fifth failure still end
-    world.pass_time(50)
+    world.pass_time(20)
     assert len(world.chat.calls) == opened_after + 1
     world.chat.mishap = lambda _chat, _screen: None
     world.settle_down()
@@ -203,6 +203,17 @@ def test_when_the_chat_is_back_nothing_waits_out_a_pause_it_no_longer_needs(worl
     world.pass_time(1)
     assert world.chat.titles() == ["CRITICAL: stop gone"]
     assert world.reading().breaker == "closed"
+
+
+def test_after_a_long_outage_critical_news_is_told_within_half_a_minute_though_nobody_reports_the_end(
+    world: Any,
+) -> None:
+    world.chat.mishap = not_sent
+    world.raise_alert("stop gone", CRITICAL)
+    world.pass_time(1000)
+    world.chat.mishap = lambda _chat, _screen: None
+    world.pass_time(30)
+    assert world.chat.titles() == ["CRITICAL: stop gone"]
 
 
 def test_a_chat_that_asked_for_patience_gets_it_though_it_is_back(world: Any) -> None:
@@ -245,6 +256,41 @@ def test_a_refused_alert_is_kept_told_to_health_and_can_be_sent_again(world: Any
     world.settle_down()
     assert world.chat.titles() == ["filled"]
     assert world.system.ask(addresses.ALERT_DISPATCHER, FailedAlertsQuestion()) == ()
+
+
+def test_a_refused_alert_does_not_stand_for_the_same_news_that_comes_later(world: Any) -> None:
+    world.chat.mishap = lambda _chat, _screen: (Rejected("Message is too long"), False)
+    world.raise_alert("foreign fill", CRITICAL, key="k")
+    world.pass_time(1)
+    world.chat.mishap = lambda _chat, _screen: None
+    world.raise_alert("foreign fill", CRITICAL, key="k")
+    world.raise_alert("foreign fill", CRITICAL, key="k")
+    world.pass_time(1)
+    assert world.chat.titles() == ["CRITICAL: foreign fill"]
+    assert world.system.ask(addresses.ALERT_DISPATCHER, RetryFailedAlerts()) == 1
+    world.settle_down()
+    assert world.chat.titles() == ["CRITICAL: foreign fill"] * 2  # a person wanted it sent again
+
+
+def test_the_same_refused_news_is_kept_once(world: Any) -> None:
+    world.chat.mishap = lambda _chat, _screen: (Rejected("bot was blocked"), False)
+    for title in ("filled", "filled", "closed"):
+        world.raise_alert(title, key=title)
+        world.pass_time(1)
+    failed = world.system.ask(addresses.ALERT_DISPATCHER, FailedAlertsQuestion())
+    assert [each.alert.title for each in failed] == ["filled", "closed"]
+
+
+def test_refused_graver_news_leaves_what_was_told_before_it_told(world: Any) -> None:
+    world.raise_alert("stop late", WARNING, key="k")
+    world.pass_time(1)
+    world.chat.mishap = lambda _chat, _screen: (Rejected("Message is too long"), False)
+    world.raise_alert("stop late", CRITICAL, key="k")
+    world.pass_time(1)
+    world.chat.mishap = lambda _chat, _screen: None
+    world.raise_alert("stop late", WARNING, key="k")
+    world.pass_time(1)
+    assert world.chat.titles() == ["Warning: stop late"]
 
 
 def test_an_alert_refused_twice_can_be_sent_a_third_time(world: Any) -> None:

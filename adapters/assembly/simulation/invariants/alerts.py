@@ -1,8 +1,9 @@
 """I9: what the person must hear: critical news in time, each piece once, in order, none settled untold.
 
 Judged by the alerts promised in the outbox and by what the chat service has shown. Exempt: time in which the chat or
-the daemon was out of reach or misbehaving (30 s run from the end of the last such trouble); repeats that say so; order
-and repetition across a repeat that says so; graver news under a key that was told.
+the daemon was out of reach or misbehaving, or the chat had asked for patience with alerts (30 s run from the end of
+the last such trouble); repeats that say so; order and repetition across a repeat that says so; graver news under a key
+that was told; news settled as told while the alert that stood for it was not yet refused.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Promise:
     since: float  # monotonic seconds, when it became durable
     settled: bool = False
     shown: bool = False
+    settled_as: int = 0  # the how manieth settlement that was
 
 
 class Alerts:
@@ -38,6 +40,7 @@ class Alerts:
         self._critical: dict[str, Promise] = {}  # of these, critical and neither shown nor settled
         self._waiting: dict[str, list[str]] = {}  # by subject: effect keys not shown yet, oldest first
         self._told: dict[tuple[int | None, str], RaiseAlert] = {}  # the newest that was shown under a key
+        self._settlements = 0
 
     def promise(self, effect_key: str, raised: RaiseAlert, now: float) -> None:
         promise = self.promised[effect_key] = Promise(raised=raised, since=now)
@@ -50,6 +53,8 @@ class Alerts:
         promise = self.promised.get(effect_key)
         if promise is not None:
             promise.settled = True
+            self._settlements += 1
+            promise.settled_as = self._settlements
             self._forget(effect_key, promise)
 
     def _forget(self, effect_key: str, promise: Promise) -> None:
@@ -131,13 +136,20 @@ class Alerts:
     def check_rest(self, refused: frozenset[str] = frozenset()) -> None:
         """I9 at rest: all is settled, and what is settled was told, or the same news was.
 
-        `refused`: what the chat would not take for good; it is kept for a person and can be sent again.
+        `refused`: what the chat would not take for good; it is kept for a person and can be sent again, and stands for
+        the same news that came while it was waiting, not for any that came after it was given up.
         """
         told = {promise.raised.alert.key for promise in self.promised.values() if promise.shown}
+        given_up: dict[str, int] = {}  # by alert key: the last settlement of what was refused
+        for key in refused & self.promised.keys():
+            name = self.promised[key].raised.alert.key
+            given_up[name] = max(given_up.get(name, 0), self.promised[key].settled_as)
         for key, promise in self.promised.items():
             if not promise.settled:
                 raise Violated("I9", key, f"never settled: {promise.raised.alert.title}")
-            if not promise.shown and key not in refused and promise.raised.alert.key not in told:
+            name = promise.raised.alert.key
+            stood_for = promise.settled_as < given_up.get(name, 0)
+            if not promise.shown and key not in refused and name not in told and not stood_for:
                 raise Violated("I9", key, f"settled and never told: {promise.raised.alert.title}")
 
 

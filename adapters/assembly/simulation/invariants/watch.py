@@ -377,8 +377,9 @@ class Watch:
         if count != self._chat_faults:
             self._chat_faults = count
             self._undisturbed_since = max(self._undisturbed_since, now + _DISTURBED_SECONDS)
-        down = 0.0 if self._chat is None else self._chat.down_until
-        return max(self._undisturbed_since, down)
+        if self._chat is None:
+            return self._undisturbed_since
+        return max(self._undisturbed_since, self._chat.down_until, self._chat.patience_until)
 
     # --- at rest ------------------------------------------------------------------------------------------------------
     def check_rest(self, foreign: set[str]) -> None:
