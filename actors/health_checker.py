@@ -141,7 +141,7 @@ class HealthChecker(DaemonGuard):
     def on_start(self) -> None:
         self._started = self._since = self.context.monotonic()
         self._run = f"{self.context.now():%Y%m%dT%H%M%S%f}-{self.context.incarnation}"
-        self._last = self._judge()
+        self._last = self._judge(self._read_tree())
         self.context.start_timer("beat", 0.0, _Beat(), new_trace=True)
         self.context.start_timer("offsets", 0.0, _AskOffsets(), new_trace=True)
 
@@ -151,8 +151,9 @@ class HealthChecker(DaemonGuard):
         self.context.start_timer("beat", BEAT_SECONDS, _Beat(), new_trace=True)
         self._beat()
         self._forget_the_old()
-        self._last = self._judge()
-        self.guard_tree(self._read_tree())
+        tree = self._read_tree()
+        self._last = self._judge(tree)
+        self.guard_tree(tree)
         self.context.ask(addresses.ALERT_DISPATCHER, AlertsQuestion(), tag="alerts")
         self.context.ask(addresses.STORE, StoreQuestion(), tag="store")
         self._tell_change(self._last.verdict, self._last.findings)
@@ -194,12 +195,12 @@ class HealthChecker(DaemonGuard):
     # --- the verdict --------------------------------------------------------------------------------------------
     @handles(HealthQuestion)
     def _on_question(self, _: HealthQuestion) -> HealthReading:
-        self._last = self._judge()
+        self._last = self._judge(self._read_tree())
         return self._last
 
-    def _judge(self) -> HealthReading:
+    def _judge(self, tree: tuple[CellSnapshot, ...]) -> HealthReading:
         now = self.context.monotonic()
-        readings = self._readings(now)
+        readings = self._readings(tree, now)
         verdict, findings = judge(readings, self._limits)
         if verdict is not self._seen:
             self._seen, self._seen_beats, self._since = verdict, 0, now
@@ -228,8 +229,8 @@ class HealthChecker(DaemonGuard):
             for path, cell in parked.items()
         }
 
-    def _readings(self, now: float) -> Readings:
-        chat, tree = self._chat, self._read_tree()
+    def _readings(self, tree: tuple[CellSnapshot, ...], now: float) -> Readings:
+        chat = self._chat
         self._note_parked(tree)
         return Readings(
             actors=tuple(_actor_line(cell) for cell in tree if cell.dispatcher),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from actors.messages.alert_records import AlertsReading
 from actors.messages.keeping import StoreReading
@@ -35,8 +36,7 @@ class Finding:
     text: str  # a sentence for the person
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorLine:
+class ActorLine(NamedTuple):
     """One actor of the tree at the moment of reading."""
 
     path: str

@@ -44,7 +44,7 @@ class LegState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self in {LegState.FILLED, LegState.CANCELLED, LegState.REJECTED}
+        return self is LegState.FILLED or self is LegState.CANCELLED or self is LegState.REJECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,8 @@ class Leg:
 
     @property
     def filled_quantity(self) -> Decimal:
-        return max(self.executed_quantity, self.reported_quantity)
+        executed, reported = self.executed_quantity, self.reported_quantity
+        return max(executed, reported)
 
     @property
     def executions_missing(self) -> bool:
@@ -202,7 +203,10 @@ class Trade:
         return self.plan.position_side
 
     def leg(self, client_order_id: str) -> Leg | None:
-        return next((leg for leg in self.legs if leg.client_order_id == client_order_id), None)
+        for leg in self.legs:
+            if leg.intent.client_order_id == client_order_id:
+                return leg
+        return None
 
     def of(self, *roles: Role) -> tuple[Leg, ...]:
         return tuple(leg for leg in self.legs if leg.role in roles)
@@ -225,13 +229,22 @@ class Trade:
     # --- sums -------------------------------------------------------------------------------------------------
     @property
     def entered_quantity(self) -> Decimal:
-        return sum((leg.filled_quantity for leg in self.legs if leg.role is Role.ENTRY), ZERO)
+        entered = ZERO
+        for leg in self.legs:
+            if leg.role is Role.ENTRY:
+                entered += leg.filled_quantity
+        return entered
 
     @property
     def exited_quantity(self) -> Decimal:
         """What its own exits sold, excess included, and what others' exits took from it."""
-        own = sum((leg.filled_quantity for leg in self.legs if leg.role is not Role.ENTRY), ZERO)
-        return own + sum((reduction.quantity for reduction in self.reductions), ZERO)
+        exited = ZERO
+        for leg in self.legs:
+            if leg.role is not Role.ENTRY:
+                exited += leg.filled_quantity
+        for reduction in self.reductions:
+            exited += reduction.quantity
+        return exited
 
     @property
     def open_quantity(self) -> Decimal:

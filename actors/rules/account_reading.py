@@ -6,12 +6,13 @@ Enters: questions, the answers of single calls. Stays out: who asked, lanes, clo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from actors.messages.accounts import AccountSnapshot, EnsureLeverage, ExecutionsQuestion, SnapshotQuestion
 from actors.messages.lanes import AnswerKind, ExecutionsReading, LaneAnswer, OpenOrdersReading, PositionsReading
+from actors.model.changing import replace
 
 # A leverage whose answer was lost is set again: it is absolute.
 _TRIED_AGAIN = {AnswerKind.UNREACHABLE, AnswerKind.UNKNOWN, AnswerKind.THROTTLED}

@@ -10,11 +10,11 @@ Enters: a turn and the desk's words. Stays out: the plan's own figures (rules.li
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from actors.messages.accounts import AdmitTrade, BookReading, TradeAdmitted
+from actors.model.changing import replace
 from actors.model.money import plain
 from actors.rules import book_backstop
 from actors.rules.backstop import inside_liquidation

@@ -10,13 +10,13 @@ times. Sources: design, "A trade" (the backstop).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from actors.messages.accounts import BackstopMoved
 from actors.messages.booking import BackstopPlaced
 from actors.messages.orders import EffectSettled, Settlement
+from actors.model.changing import replace
 from actors.model.trade import BackstopSettings
 from actors.rules import book_news
 from actors.rules.backstop import backstop_price, is_outward

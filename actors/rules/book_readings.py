@@ -10,13 +10,13 @@ Sources: design, "A trade" (closed when ...), "An account" (the reconciler).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from actors.messages.accounts import PositionsRead, PositionVerified
 from actors.messages.booking import ForeignCounted
 from actors.messages.orders import ExecutionKind, ExecutionReported, PositionReported
+from actors.model.changing import replace
 from actors.model.money import ZERO
 from actors.model.position import ObservedPosition, PositionSide
 from actors.rules import book_backstop, book_news

@@ -7,12 +7,13 @@ book_readings). Quantities are base units; prices quote per base; instants aware
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias, TypeVar
 
 from actors.messages.accounts import SliceReported
+from actors.model.changing import replace
 from actors.model.money import ZERO
 from actors.model.position import PositionSide
 

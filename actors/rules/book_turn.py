@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from actors.messages.booking import BackstopPlaced, ExecutionBooked, ForeignCoun
 from actors.messages.orders import ExecutionReported, SetPositionStop
 from actors.messages.storing import PromisedEffect, StoredStream
 from actors.model.alert import Alert
+from actors.model.changing import replace
 from actors.model.position import PositionSide
 from actors.model.trade import BackstopSettings
 from actors.rules.book_side import Placing, Side, SideKey

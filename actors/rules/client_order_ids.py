@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_LENGTH = 36
 
@@ -77,6 +78,7 @@ def format_client_order_id(*, installation: str, epoch: int, trade_id: str, role
     return text
 
 
+@lru_cache(maxsize=1024)  # every report and every reading names the same few orders
 def parse_client_order_id(text: str | None) -> ClientOrderId | None:
     """Read an id back; None for anything `format_client_order_id` would not have written."""
     found = _FORM.fullmatch(text) if text and len(text) <= MAX_LENGTH else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from actors.messages.health import Uncovered
 from actors.model.alert import Alert, Severity
@@ -21,8 +22,7 @@ from actors.rules.health import is_monitor
 PARKED, ENDED = "parked", "ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(NamedTuple):
     """One actor's place in the tree."""
 
     path: str  # "" is the root

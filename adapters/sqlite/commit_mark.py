@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from adapters.sqlite.checksums import row_checksum
@@ -39,11 +40,23 @@ def mark_path(store: Path) -> Path:
 def read_mark(store: Path) -> Mark | None:
     """Give the mark beside a store; None when there is none or it fails its checksum."""
     try:
-        with mark_path(store).open("rb") as file:
-            fields = file.read(_LENGTH).decode("ascii").split()
+        descriptor = os.open(mark_path(store), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            line = os.read(descriptor, _LENGTH)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    return _mark_of(line)
+
+
+@lru_cache(maxsize=4)  # it is asked before every request, and changes with every commit only
+def _mark_of(line: bytes) -> Mark | None:
+    try:
+        fields = line.decode("ascii").split()
         mark = Mark(fields[0], int(fields[1]), int(fields[2]), forgetful=fields[3] == _FORGETFUL)
         whole = fields[4] == _checksum(mark)
-    except (OSError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return None
     return mark if whole else None
 

@@ -122,8 +122,7 @@ class Process:
             raise
         self.lock.also_watch(lambda: not self.store.epoch_is_latest())
         self.epoch = self.store.epoch
-        self.crank = _Crank(dice.getrandbits(60), around.clock, around.turn)
-        self.crank.hooks.append(lambda step: around.stepped(self, step.path))
+        self.crank = _Crank(dice.getrandbits(60), around.clock, around.turn, stepped=partial(around.stepped, self))
         self.streams: dict[str, AccountStream] = around.line.open_streams()
         self.system = ActorSystem(
             dispatchers={"pool": self.crank, "thread": self.crank},
@@ -261,13 +260,22 @@ class _Crank(DeterministicDispatcher):
     """One whose waiting lets the whole world go on."""
 
     def __init__(
-        self, seed: int, clock: VirtualClock, turn: Callable[[Callable[[], bool], float | None], None]
+        self,
+        seed: int,
+        clock: VirtualClock,
+        turn: Callable[[Callable[[], bool], float | None], None],
+        *,
+        stepped: Callable[[str], None],
     ) -> None:
         super().__init__(seed, clock)
         self._turn_world = turn
+        self._stepped = stepped
 
     def turn(self, until: Callable[[], bool], within_seconds: float | None) -> None:
         self._turn_world(until, within_seconds)
+
+    def _tell_hooks(self, path: str) -> None:
+        self._stepped(path)  # the path is all the world asks for: a Step for each would be thrown away
 
     def next_due(self) -> float | None:
         """Give when there is something to do: an instant that is past means now."""
