@@ -29,6 +29,11 @@ def made(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(folder.glob("*.sqlite"), key=lambda each: each.stem.rpartition("-")[2], reverse=True))
 
 
+def place_of(store: Path, folder: Path, now: datetime) -> Path:
+    """Give the file of a copy of the store that is made now."""
+    return folder / f"{store.stem}-{now.astimezone(UTC).strftime(_STAMP)}.sqlite"
+
+
 class Backups:
     """ports.BackupPort: copies of one store in one folder. For one thread that may block."""
 
@@ -52,7 +57,7 @@ class Backups:
             size = self._store.stat().st_size
             if shutil.disk_usage(self._store.parent).free < 2 * size + SPARE_BYTES:
                 raise Unreachable(f"the disk has too little space left for a backup of {size} bytes")
-            to = self._folder / f"{self._store.stem}-{self._clock().astimezone(UTC).strftime(_STAMP)}.sqlite"
+            to = place_of(self._store, self._folder, self._clock())
             uri = f"{self._store.absolute().as_uri()}?mode=ro"
             with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as source:
                 back_up(source, to)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from actors.errors import StateDamaged, Unreachable
 from adapters.sqlite import instants
-from adapters.sqlite.backups import back_up, made, sync
+from adapters.sqlite.backups import back_up, made, place_of, sync
 from adapters.sqlite.commit_mark import Mark, mark_path, read_mark
 from adapters.sqlite.guards import Guards
 from adapters.sqlite.integrity import check_rows, check_structure
@@ -104,6 +104,7 @@ def _restore(path: Path, backups: Path, damage: str, now: datetime) -> Restored:
             )
         source, identity = chosen
         _skip_ahead(copy, identity, mark, now)
+        _keep(copy, place_of(path, backups, now))
         _under_way(path).touch(mode=0o600)
         aside = _set_aside(path, now)
         copy.replace(path)
@@ -178,6 +179,12 @@ def _skip_ahead(copy: Path, identity: Identity, mark: Mark | None, now: datetime
         guards.set_number(FORGOTTEN, last + 2)  # the next run
         connection.execute("COMMIT")
     sync(copy)
+
+
+def _keep(copy: Path, to: Path) -> None:
+    """Have a backup know how far was skipped: restored a second time, an older one would skip to the same epoch."""
+    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as source:
+        back_up(source, to)
 
 
 # --- the damaged files ---------------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def empty_the_store(folder: StateFolder) -> None:
 
 def delete_everything_but_backups(folder: StateFolder) -> None:
     for file in (folder.store, folder.log, folder.mark):
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 DAMAGES = (
@@ -149,6 +149,21 @@ def test_a_restored_store_is_an_ordinary_one_from_then_on(died: StateFolder, dam
     assert restored is None
     assert again.load("trade/A").sequence == length + 1
     assert (again.epoch, again.forgotten) == (epoch + 1, forgotten)
+
+
+def test_a_store_that_is_lost_with_its_mark_again_and_again_gives_nothing_twice(died: StateFolder) -> None:
+    epochs, numbers = [], []
+    for _ in range(3):
+        delete_everything_but_backups(died)
+        store, restored = recover(died)
+        assert restored is not None
+        epochs.append(store.epoch)
+        numbers.append(store.next_number("trade"))
+        store.commit()
+        store.close()
+        died.now += timedelta(minutes=1)
+    assert epochs == sorted(set(epochs))
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_log_that_is_only_cut_short_is_worth_more_than_a_backup(folder: StateFolder, died: StateFolder) -> None:
