@@ -279,7 +279,9 @@ def _reduced_away_at(trade: Trade, index: int) -> datetime | None:
 
 
 def _shrink(draft: _Draft, leg: Leg, remaining: Decimal, price: Decimal) -> None:
-    if not remaining:
+    # What is worth less than an order is taken only if it closes the whole position: once refused, it rests nowhere.
+    dust = bool(leg.refusals) and remaining * price < draft.trade.instrument.min_notional_usdt
+    if not remaining or dust:
         draft.cancel(leg)
         return
     quantity = leg.filled_quantity + remaining

@@ -563,6 +563,27 @@ def test_a_rung_filled_while_its_growth_is_unanswered_is_told_once_the_answer_co
 
 
 # --- leaving -----------------------------------------------------------------------------------------------------
+def test_a_rung_that_is_refused_to_shrink_to_a_small_worth_is_cancelled(monitoring: Stage) -> None:
+    for index in range(2, 5):
+        monitoring.report(Role.TARGET, OrderState.CANCELLED, index=index, reduced_away=True)
+    monitoring.take(
+        ReductionBooked(
+            execution_id="m1",
+            quantity=D("199"),
+            price=D("1.2"),
+            fee_usdt=D("0.03"),
+            cause="manual",
+            executed_at=monitoring.now,
+        )
+    )
+    assert "amend T1 quantity 1.0" in monitoring.requests()
+    monitoring.settle(Settlement.REJECTED, only="amend T1", code=110094)
+    monitoring.report(Role.TARGET, OrderState.WORKING)
+    monitoring.now += timedelta(seconds=1)
+    monitoring.take(None)
+    assert "cancel T1" in monitoring.requests()
+
+
 @pytest.fixture
 def shrunk(monitoring: Stage) -> Stage:
     """The first rung, 170, is asked to be 127.5, the exchange has said yes, and no report has shown it yet."""
