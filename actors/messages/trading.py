@@ -175,7 +175,7 @@ class StopPriceMoved:
     """Where the own stop belongs from now on."""
 
     stop_price: Decimal
-    reason: str  # "breakeven", "funding"
+    reason: str  # "breakeven", "funding", "entry"
     lines: tuple[str, ...]  # the sum, shown to the person
     moved_at: datetime
 

@@ -79,7 +79,7 @@ def decide(trade: Trade, fact: Any | None, asker: Asker) -> Decision:
         facts.append(fact)
     excess: list[ExcessReported] = []
     for _ in range(MOST_TURNS):
-        turn = _turn(trade, fact, asker)
+        turn = _turn(before, trade, fact, asker)
         if turn is None:
             break
         if isinstance(turn, ExcessPassedOn):
@@ -108,14 +108,14 @@ def _matters(before: Trade, after: Trade, fact: Any) -> bool:
 
 
 # --- turns: what follows by itself -------------------------------------------------------------------------------
-def _turn(trade: Trade, fact: Any, asker: Asker) -> Any | None:
+def _turn(before: Trade, trade: Trade, fact: Any, asker: Asker) -> Any | None:
     if trade.excess_quantity:
         # An entry's fill may only be late: nothing is concluded from what cannot be until it has lasted.
         return _pass_excess_on(trade, asker) if _excess_is_sure(trade) else None
     reason = _reason_to_leave(trade)
     if reason is not None:
         return ExitStarted(reason=reason, by="rule", started_at=asker.now)
-    moved = _stop_to_breakeven(trade, fact, asker)
+    moved = _stop_to_breakeven(before, trade, fact, asker)
     if moved is not None:
         return moved
     if trade.phase is Phase.CLOSING and trade.verified and _over(trade):
@@ -196,9 +196,11 @@ def _excess(trade: Trade, turn: ExcessPassedOn) -> ExcessReported:
     )
 
 
-def _stop_to_breakeven(trade: Trade, fact: Any, asker: Asker) -> StopPriceMoved | None:
-    """After the first rung, and again at funding; only ever tighter."""
-    due = trade.first_target_hit and (not trade.moved_to_breakeven or isinstance(fact, FundingBooked))
+def _stop_to_breakeven(before: Trade, trade: Trade, fact: Any, asker: Asker) -> StopPriceMoved | None:
+    """After the first rung, and again at funding and when an entry fills at a worse price; only ever tighter."""
+    entered = trade.entered_quantity > before.entered_quantity
+    again = entered or isinstance(fact, FundingBooked)
+    due = trade.first_target_hit and (again or not trade.moved_to_breakeven)
     average = trade.average_entry_price
     if not due or not trade.open_quantity or average is None or trade.phase in {Phase.CLOSING, Phase.CLOSED}:
         return None
@@ -217,7 +219,7 @@ def _stop_to_breakeven(trade: Trade, fact: Any, asker: Asker) -> StopPriceMoved 
         return None
     return StopPriceMoved(
         stop_price=price,
-        reason="funding" if trade.moved_to_breakeven else "breakeven",
+        reason="breakeven" if not trade.moved_to_breakeven else "entry" if entered else "funding",
         lines=tuple(breakeven.sum_lines),
         moved_at=asker.now,
     )

@@ -424,6 +424,18 @@ def test_entries_stay_after_the_first_target_when_the_plan_says_so_and_later_fil
     assert stage.trade.stop_price == tight
 
 
+def test_an_entry_that_fills_dearer_after_the_first_target_recomputes_breakeven(building: Stage) -> None:
+    building.fill(Role.ENTRY, "100", index=2)
+    building.settle_all()
+    building.fill(Role.TARGET, "85.0")  # which cancels the other entry, at 1.19, and that fills first
+    before = building.trade.stop_price
+    assert before < D("1.19")
+    building.fill(Role.ENTRY, "100")
+    average = building.trade.average_entry_price
+    assert average is not None
+    assert building.trade.stop_price > average > before
+
+
 def test_funding_recomputes_breakeven_and_only_tightens(monitoring: Stage) -> None:
     monitoring.fill(Role.TARGET, "170.0")
     monitoring.settle_all()
