@@ -68,6 +68,7 @@ class ChatService:
     delivering: str = ""  # the effect key of the alert being delivered, "" for a screen
     on_shown: Callable[[Shown], None] = lambda _shown: None
     asleep: bool = False  # the daemon that is connected is frozen
+    awake_since: float = 0.0  # when it last was not any more
     _sink: Callable[[ChatReport], None] | None = None
     _updates: int = 0
     _calling: bool = False
@@ -155,6 +156,7 @@ class ChatService:
 
     def wake(self) -> None:
         self.asleep = False
+        self.awake_since = self.clock.monotonic()
         self.hand_over()
 
     def _up(self, sink: Callable[[ChatReport], None]) -> None:

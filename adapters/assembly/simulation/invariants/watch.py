@@ -377,9 +377,12 @@ class Watch:
         if count != self._chat_faults:
             self._chat_faults = count
             self._undisturbed_since = max(self._undisturbed_since, now + _DISTURBED_SECONDS)
-        if self._chat is None:
+        chat = self._chat
+        if chat is None:
             return self._undisturbed_since
-        return max(self._undisturbed_since, self._chat.down_until, self._chat.patience_until)
+        if self._system is None or chat.asleep:
+            return now  # nobody is there who could tell
+        return max(self._undisturbed_since, chat.down_until, chat.patience_until, chat.awake_since)
 
     # --- at rest ------------------------------------------------------------------------------------------------------
     def check_rest(self, foreign: set[str]) -> None:
