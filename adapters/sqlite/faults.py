@@ -34,6 +34,10 @@ class Disk:
         disk = self
 
         class OnThisDisk(sqlite3.Connection):
+            def __init__(self, *place: Any, **how: Any) -> None:
+                # A lock of another run is found at once: SQLite would wait for it in real time.
+                super().__init__(*place, **{**how, "timeout": 0.0})
+
             def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
                 if statement == "COMMIT" and disk.trouble is not None:
                     disk.on_refusal(disk.trouble)
