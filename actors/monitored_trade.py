@@ -43,6 +43,7 @@ class MonitoredTrade(Actor):
         self._client = addresses.client(account)
         self._trade: Trade | None = None
         self._sequence = 0
+        self._begun_epoch = 0  # of the run that opened it
         self._settled_at: dict[str, datetime] = {}  # by client order id: the last outcome of a request
         self._promised: dict[str, None] = {}  # requests whose outcome is not journalled yet
         self._guarded = trade_guard.Guarded()

@@ -102,6 +102,7 @@ class PositionMonitor(TradeReadings):
             return
         self._trade = shared(fold(stored.facts))
         self._sequence = stored.sequence
+        self._begun_epoch = stored.begun_epoch
         for fact in stored.facts:
             self._note_outcome(fact)
         for unsettled in stored.unsettled:

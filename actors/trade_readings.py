@@ -80,7 +80,7 @@ class TradeReadings(MonitoredTrade):
     def _take_up_forgotten(self, message: TradeSnapshot) -> None:
         """Find at the exchange what a lost memory had sent, before anything is wanted anew."""
         trade, lost = self._known, self._identity.forgotten
-        if lost is not None and trade.forgot_epoch < lost.epoch and trade.opened_at < lost.at:
+        if lost is not None and max(trade.forgot_epoch, self._begun_epoch) < lost.epoch:
             self.context.log.warning("memory_lost", trade=trade.label, epoch=lost.epoch)
             self._take(MemoryLost(epoch=lost.epoch, noted_at=self.context.now()))
             for order in stops_of(trade, message.orders):  # before anything is concluded about where they belong

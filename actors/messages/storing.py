@@ -120,6 +120,7 @@ class StoredStream:
     sequence: int
     facts: tuple[Any, ...]  # oldest first
     unsettled: tuple[UnsettledEffect, ...]  # of this stream, oldest first
+    begun_epoch: int = 0  # of the run that wrote its first fact; 0 while it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,6 +129,12 @@ class Journal:
             raise StateDamaged(f"journal of {head.stream} ends at row {len(facts)}, its register says {head.length}")
         return tuple(facts)
 
+    def begun_epoch(self, stream: str) -> int:
+        """Give the epoch of the run that wrote a stream's first fact; 0 while it has none."""
+        query = "SELECT epoch FROM journal WHERE stream = ? AND sequence = 1"
+        row = self._db.execute(query, (stream,)).fetchone()
+        return 0 if row is None else int(row[0])
+
     def check_chains(self) -> None:
         """Follow every chain of the journal once, in one pass over the table.
 

@@ -230,6 +230,7 @@ class SqliteStore:
                 sequence=head.length,
                 facts=self._journal.facts(head),
                 unsettled=self._outbox.unsettled_of(stream),
+                begun_epoch=self._journal.begun_epoch(stream),
             )
 
     def unsettled(self, destination: str, limit: int) -> tuple[UnsettledEffect, ...]:

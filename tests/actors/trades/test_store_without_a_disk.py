@@ -160,13 +160,18 @@ def test_an_order_of_the_dead_run_that_no_journal_knows_is_taken_up_and_not_plac
     assert world.no_order_twice()
 
 
-def test_a_trade_that_was_closed_from_memory_is_not_opened_again_by_the_next_run(world: TradeWorld) -> None:
+@pytest.mark.parametrize("host_ahead_seconds", [0.0, -3600.0, 3600.0])
+def test_a_trade_that_was_closed_from_memory_is_not_opened_again_by_the_next_run(
+    world: TradeWorld, host_ahead_seconds: float
+) -> None:
     world.open_trade()
     world.until(lambda: world.exchange.live("E1"))
     world.store.always_fails = FULL
     world.ask(addresses.DESK, CloseTrades(which="all", by="test"))
     world.until(lambda: world.exchange.live("E1") is None and world.exchange.live("E2") is None)
+    world.clock.jump_wall(host_ahead_seconds)
     world.reboot()
+    world.clock.jump_wall(-host_ahead_seconds)  # the exchange's clock is right, and what the actors go by
     world.pass_time(30)
     assert len(world.exchange.ours("E1")) == len(world.exchange.ours("E2")) == 1
     trade = the_trade(world)
@@ -175,6 +180,21 @@ def test_a_trade_that_was_closed_from_memory_is_not_opened_again_by_the_next_run
     assert [alert.title for alert in world.alerts("memory_lost")] == [
         "#1 XRPUSDT long: its last steps before the restart are forgotten"
     ]
+
+
+def test_a_trade_opened_by_a_run_that_forgot_has_forgotten_nothing_itself_whatever_the_clock_says(
+    world: TradeWorld,
+) -> None:
+    world.pass_time(1)
+    world.store.always_fails = FULL
+    world.system.tell(addresses.STORE, append(0))
+    world.pass_time(5)
+    world.reboot()
+    assert world.identity.forgotten is not None
+    world.clock.jump_wall(-3600.0)
+    world.open_trade()
+    world.until(lambda: world.exchange.live("E1"))
+    assert world.alerts("memory_lost") == []
 
 
 def test_a_store_that_crashes_meanwhile_still_knows_what_was_acted_upon(world: TradeWorld, writer: Probe) -> None:
