@@ -20,7 +20,7 @@ from actors.model.trade import Role
 from actors.ports import StorePort
 from actors.rules.client_order_ids import parse_client_order_id
 from actors.rules.position_life import evolve, opened
-from adapters.assembly.simulation.chat import ChatService, Shown
+from adapters.assembly.simulation.chat import PERSON, ChatService, Shown
 from adapters.assembly.simulation.faults import Faults
 from adapters.assembly.simulation.invariants import (
     breakeven,
@@ -136,6 +136,9 @@ class Watch:
         self.alerts.forget(lambda key: key not in promised)
         self.identities.forget({held.trade.number for held in self.trades.values()})
         self.commands = Commands()
+        record = None if self._chat is None else store.document(f"{CHAT}{PERSON}")
+        if record is not None:
+            self.kept(f"{CHAT}{PERSON}", record)  # what was under way there still is
         self._executions = orders.ExecutionLedger(self._venue.accounts)  # what was booked may be booked again
 
     # --- what becomes durable ---------------------------------------------------------------------------------------
