@@ -43,6 +43,7 @@ class MonitoredTrade(Actor):
         self._client = addresses.client(account)
         self._trade: Trade | None = None
         self._sequence = 0
+        self._taking_up = False  # while the exchange is searched for what was forgotten
         self._begun_epoch = 0  # of the run that opened it
         self._settled_at: dict[str, datetime] = {}  # by client order id: the last outcome of a request
         self._promised: dict[str, None] = {}  # requests whose outcome is not journalled yet
@@ -60,7 +61,12 @@ class MonitoredTrade(Actor):
 
     def _take(self, fact: Any | None, *, settles: tuple[str, ...] = ()) -> None:
         """Decide one fact and commit what follows."""
-        asker = Asker(installation=self._identity.installation, epoch=self._identity.epoch, now=self.context.now())
+        asker = Asker(
+            installation=self._identity.installation,
+            epoch=self._identity.epoch,
+            now=self.context.now(),
+            taking_up=self._taking_up,
+        )
         before = self._known
         self._note_outcome(fact)
         decision = decide(before, fact, asker)

@@ -80,6 +80,7 @@ class TradeReadings(MonitoredTrade):
     def _take_up_forgotten(self, message: TradeSnapshot) -> None:
         """Find at the exchange what a lost memory had sent, before anything is wanted anew."""
         trade, lost = self._known, self._identity.forgotten
+        self._taking_up = True  # one by one: nothing may be placed beside what is about to be found
         if lost is not None and max(trade.forgot_epoch, self._begun_epoch) < lost.epoch:
             self.context.log.warning("memory_lost", trade=trade.label, epoch=lost.epoch)
             self._take(MemoryLost(epoch=lost.epoch, noted_at=self.context.now()))
@@ -90,6 +91,7 @@ class TradeReadings(MonitoredTrade):
             self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))
         for execution in exits_first(trade, message.executions):
             self._take(execution)
+        self._taking_up = False
 
     def _is_this_lifes(self, message: TradeSnapshot) -> bool:
         """Tell whether it answers this life: another that began earlier may not reach back far enough."""

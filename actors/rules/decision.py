@@ -79,7 +79,7 @@ def decide(trade: Trade, fact: Any | None, asker: Asker) -> Decision:
         facts.append(fact)
     excess: list[ExcessReported] = []
     for _ in range(MOST_TURNS):
-        turn = _turn(before, trade, fact, asker)
+        turn = None if asker.taking_up else _turn(before, trade, fact, asker)
         if turn is None:
             break
         if isinstance(turn, ExcessPassedOn):

@@ -39,6 +39,7 @@ class Asker:
     installation: str
     epoch: int
     now: datetime
+    taking_up: bool = False  # more is about to be told of what is at the exchange: conclude nothing, ask for nothing
 
 
 @dataclass(slots=True)
@@ -146,6 +147,8 @@ class _Draft:
 def next_orders(trade: Trade, asker: Asker) -> tuple[tuple[Request, ...], float | None]:
     """Give the requests that are due now, most urgent first, and when to ask again at the latest (seconds, or None)."""
     draft = _Draft(trade, asker)
+    if asker.taking_up:
+        return (), None
     if trade.phase is Phase.CLOSING:
         _leave(draft)
     elif trade.phase is not Phase.CLOSED:

@@ -596,6 +596,29 @@ def test_a_rung_that_is_refused_to_shrink_to_a_small_worth_is_cancelled(monitori
     assert "cancel T1" in monitoring.requests()
 
 
+def test_nothing_is_asked_for_beside_orders_that_are_about_to_be_taken_up(building: Stage) -> None:
+    forgetful = Stage.of(opening())  # its command is carried out again; what the first opening placed is there
+    forgetful.trade = opened(opening())
+    for leg in reversed(building.trade.legs):
+        there = ObservedOrder(
+            order_id="o",
+            client_order_id=leg.client_order_id,
+            symbol="XRPUSDT",
+            order_side=leg.intent.order_side,
+            kind=leg.intent.kind,
+            state=OrderState.WORKING,
+            quantity=leg.quantity,
+            price=leg.price,
+            attached_stop=leg.attached_stop,
+        )
+        fact = OrderReported(account="main", order=there, read_at=START)
+        asker = Asker(installation="QK2C", epoch=4, now=START, taking_up=True)
+        decision = decide(forgetful.trade, fact, asker)
+        assert decision.requests == ()
+        forgetful.trade = decision.trade
+    assert forgetful.take(None).requests == ()
+
+
 @pytest.fixture
 def shrunk(monitoring: Stage) -> Stage:
     """The first rung, 170, is asked to be 127.5, the exchange has said yes, and no report has shown it yet."""
