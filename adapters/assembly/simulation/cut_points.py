@@ -246,6 +246,7 @@ def _go_through(world: CutWorld, script: Script, cut: Cut | None) -> None:
     elif not world.crashes:
         raise Violated("determinism", script.name, f"point {cut.point} was not reached")
     _come_to_rest(world)
+    world.plug.put_in()  # a second crash that was to come later than this would find nothing to recover from
     world.run_until(world.clock.monotonic() + AFTER_REST_SECONDS)
     world.watch.check_rest(set())
     world.watch.check_told(world.chat.waiting)
