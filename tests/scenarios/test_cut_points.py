@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from actors import operator_session
+from actors.conversation import Step
+from actors.messages import addresses
 from actors.messages.alerts import RaiseAlert
 from actors.messages.orders import CancelOrder
-from actors.messages.storing import Append, StoredStream
+from actors.messages.storing import Append, StoredStream, TakeDocument
 from actors.operator_session import OperatorSession
 from actors.position_monitor import PositionMonitor
 from actors.rules.chat_commands import Press
@@ -132,11 +135,9 @@ def test_it_finds_effects_that_are_released_before_their_commit(monkeypatch: pyt
 
 
 def test_it_finds_a_press_that_is_used_up_before_it_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = OperatorSession._take_button
-
     def hasty(session: Any, update_id: int, press: Press) -> None:
-        honest(session, update_id, press)
-        session._forget_button(press.nonce)
+        taken = TakeDocument(name=operator_session._button(press.nonce))  # answered once it is gone for good
+        session.question(Step(update_id, "confirm", press.nonce), addresses.STORE, taken)
 
     monkeypatch.setattr(OperatorSession, "_take_button", hasty)
     assert found_in("open with two entries")
