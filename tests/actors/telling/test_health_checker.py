@@ -314,10 +314,10 @@ def test_a_size_that_two_readings_show_without_a_stop_is_told_once_until_it_is_c
 
 def test_a_parked_monitor_without_a_guardian_is_told_once_and_health_goes_on(watched: Watched) -> None:
     (monitor,) = (each for each in watched.world.system.snapshot() if each.path == MONITOR)
-    watched.more_of_the_tree = (replace(monitor, path=f"{MONITOR}-2", state="parked"),)
+    watched.more_of_the_tree = (monitor._replace(path=f"{MONITOR}-2", state="parked"),)
     watched.pass_time(400)
     assert [f"{MONITOR}-2 is parked and no guardian stands in for it" in text for text in broken(watched)] == [True]
-    watched.more_of_the_tree = (replace(monitor, path=f"{MONITOR}-2", state="parked", stand_in="running"),)
+    watched.more_of_the_tree = (monitor._replace(path=f"{MONITOR}-2", state="parked", stand_in="running"),)
     watched.pass_time(400)
     assert len(broken(watched)) == 1
     assert watched.reading().restarts == 0
