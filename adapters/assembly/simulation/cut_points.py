@@ -22,6 +22,7 @@ from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
+from actors.model.money import ZERO
 from adapters.assembly.simulation.cut_scripts import SCRIPTS, Script
 from adapters.assembly.simulation.cut_world import CutWorld, Move
 from adapters.assembly.simulation.ending import Ending, ending_of
@@ -292,11 +293,22 @@ def _judge(script: Script, cut: Cut, lived: Lived, whole: Ending) -> list[str]:
         return [f"{cut}: {lived.violated}"]
     meanwhile = next((each for each in script.meanwhile if each.what == cut.meanwhile), None)
     if meanwhile is None:
+        if script.at_once:
+            return [f"{cut}: {said}" for said in differences(_stop_aside(lived.ending), _stop_aside(whole))]
         return [f"{cut}: {said}" for said in differences(lived.ending, whole)]
     # The price went on without the daemon: what fills then hangs on where it was. The invariants have judged it.
     if meanwhile.ends_all and not lived.ending.is_over:
         return [f"{cut}: is not over: {lived.ending.trades} {lived.ending.positions}"]
     return []
+
+
+def _stop_aside(ending: Ending) -> Ending:
+    """Leave out where the stop stood last: who hears of the whole ladder at once has nothing left to move it for."""
+    return replace(
+        ending,
+        trades=tuple(replace(each, stop_price=ZERO, at_breakeven=False) for each in ending.trades),
+        told=frozenset(each for each in ending.told if "stop moved to breakeven" not in each),
+    )
 
 
 def differences(ending: Ending, whole: Ending) -> list[str]:

@@ -41,6 +41,7 @@ class Script:
     seconds: float = 6.0  # how long the operation is watched; whatever happens later is its rest
     meanwhile: tuple[Meanwhile, ...] = ()
     hedged: bool = False  # the account is in hedge mode
+    at_once: bool = False  # it ends in one instant: whether the stop was still moved hangs on what is heard first
 
 
 FALLS_THROUGH = Meanwhile(what="the price falls through the stop", move=STOP, ends_all=True)
@@ -75,7 +76,7 @@ SCRIPTS: tuple[Script, ...] = (
         before=(says(LONG), ENTRY_1, ENTRY_2, TARGET_1, TARGET_2, TARGET_3),
         during=(TARGET_4,),
     ),
-    Script(name="every target at once", before=(says(LONG), ENTRY_1, ENTRY_2), during=(TARGET_4,)),
+    Script(name="every target at once", before=(says(LONG), ENTRY_1, ENTRY_2), during=(TARGET_4,), at_once=True),
     Script(name="the stop fires", before=(says(LONG), ENTRY_1, ENTRY_2), during=(STOP,)),
     Script(name="the stop finds a thin market", before=(says(LONG), ENTRY_1, thin("150")), during=(STOP,), seconds=8.0),
     Script(name="the person closes while entries rest", before=(says(LONG),), during=(says("/close 1"),)),
