@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from actors.model.exit_rules import ExitRules
 from actors.model.position import PositionSide
 
 
@@ -17,6 +18,7 @@ class Approach(StrEnum):
 
     CONSERVATIVE = "conservative"
     FAST = "fast"
+    NET_TARGET = "net-target"
     SCREENSHOT = "screenshot"
     SIGNAL = "signal"
 
@@ -51,6 +53,7 @@ class TradePlan:
     margin_fraction: Decimal  # of the available balance, over 0 up to 1
     leverage: Decimal
     cancel_entries_on_first_target: bool = True
+    exits: ExitRules = ExitRules()  # noqa: RUF009 - an immutable value
     chat_id: int | None = None  # where its alerts go; None: the default chat
 
 
