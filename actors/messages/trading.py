@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from actors.model.instrument import FeeRates, Instrument
+from actors.model.money import ZERO
 from actors.model.order import OrderIntent
 from actors.model.trade import Role, TradeParameters
 from actors.model.trade_plan import SizedPlan, TradePlan
@@ -159,6 +160,8 @@ class ExitReason(StrEnum):
     BACKSTOP = "backstop"
     OUTSIDE = "outside"  # reduced by somebody else: manual, liquidation, deleveraging
     LATE_FILL = "late_fill"
+    FLOOR = "floor"  # of a net target: armed, and met again
+    TIME = "time"  # its time was over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,7 @@ class ExitStarted:
     reason: ExitReason
     by: str
     started_at: datetime
+    aimed_price: Decimal | None = None  # the price it meant to leave at, where there is one: slippage counts from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +179,11 @@ class StopPriceMoved:
     """Where the own stop belongs from now on."""
 
     stop_price: Decimal
-    reason: str  # "breakeven", "funding", "entry"
+    reason: str  # "breakeven", "funding", "entry" (all three: at breakeven), "rung", "trailing", "net"
     lines: tuple[str, ...]  # the sum, shown to the person
     moved_at: datetime
+    best_price: Decimal | None = None  # "trailing": what it follows
+    told: bool = True  # False: a step of a trailing stop among many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,3 +229,4 @@ class TradeClosed:
     funding_usdt: Decimal  # paid; negative when received
     reason: ExitReason
     closed_at: datetime
+    slippage_usdt: Decimal = ZERO  # inside the result: lost past the prices that were to be left at; negative: won

@@ -184,7 +184,17 @@ class Trade:
     first_target_hit: bool = False
     moved_to_breakeven: bool = False
     stop_reasoning: tuple[str, ...] = ()  # the sum behind the present stop price, in the person's words
+    stop_moved_by: str = ""  # the rule behind the present stop price; "": the plan
+    stop_move_told: bool = True
+    best_price: Decimal | None = None  # that a trailing stop follows, as last journalled
+    trailed_at: datetime | None = None
+    trailing_told_at: datetime | None = None
+    target_price: Decimal | None = None  # of a net target, for what is held
+    floor_armed: bool = False
+    entries_expired: str = ""  # why; "": they have not
+    first_fill_at: datetime | None = None
     exit_reason: str | None = None
+    aimed_price: Decimal | None = None  # that a rule wanted to leave at
     trigger_passed: bool = False  # the exchange refused the own stop because the price is past it already
     last_fill_at: datetime | None = None
     forgot_epoch: int = 0  # orders of runs before this one may have been changed by requests nobody remembers
@@ -197,6 +207,13 @@ class Trade:
     @property
     def plan(self) -> TradePlan:
         return self.sized.plan
+
+    @property
+    def rung_prices(self) -> tuple[Decimal, ...]:
+        """Where the rungs belong now, nearest first."""
+        if self.target_price is None:
+            return tuple(rung.price for rung in self.plan.rungs)
+        return (self.target_price, *(rung.price for rung in self.plan.rungs[1:]))
 
     @property
     def side(self) -> PositionSide:
@@ -280,6 +297,16 @@ class Trade:
         exit_fees += sum((r.fee_usdt for r in self.reductions), ZERO)
         entry_fees = self.entry_fee_usdt * sold / self.entered_quantity
         return (value - average * sold) * self.side.sign - entry_fees - exit_fees
+
+    @property
+    def slippage_usdt(self) -> Decimal:
+        """What leaving past a trigger (the stop's, a rule's) has cost so far; negative where it was better."""
+        lost = ZERO
+        for leg in self.legs:
+            aimed = leg.trigger_price if leg.role is Role.STOP else self.aimed_price if leg.role is Role.EXIT else None
+            if aimed is not None and leg.filled_quantity:
+                lost += (aimed * leg.filled_quantity - leg.filled_value_usdt) * self.side.sign
+        return lost
 
     @property
     def own_stop_covers(self) -> bool:

@@ -34,8 +34,10 @@ from actors.model.alert import Alert
 from actors.model.money import ONE
 from actors.model.trade import LegState, Phase, Role, Trade
 from actors.rules.breakeven import breakeven_price, tightened
+from actors.rules.exit_turns import next_look, next_turn
 from actors.rules.next_orders import NO_POSITION, Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
 from actors.rules.position_life import evolve
+from actors.rules.stop_steps import breakeven_due
 from actors.rules.trade_news import news
 
 # Each turn adds at least one fact, and each kind of turn ends; more than this is a mistake of ours.
@@ -43,6 +45,7 @@ MOST_TURNS = 12
 # More may seem sold than was bought, because reports overtake one another: believed only when a reading that began
 # this long after the last fill agrees.
 EXCESS_SECONDS = 3.0
+_AT_THE_STOP = {ExitReason.STOP_LOSS, ExitReason.TRIGGER_PASSED}
 
 Promise: TypeAlias = tuple[str, OrderRequest]
 
@@ -89,6 +92,10 @@ def decide(trade: Trade, fact: Any | None, asker: Asker) -> Decision:
     else:
         raise RuntimeError(f"trade {trade.label} does not come to rest after {type(fact).__name__}: {facts[-3:]}")
     requests, wake = next_orders(trade, asker)
+    if not asker.taking_up:
+        wake = min(
+            (each for each in (wake, next_look(trade, asker.price, asker.now)) if each is not None), default=None
+        )
     for request in requests:
         trade = evolve(trade, request)
     return Decision(
@@ -114,16 +121,21 @@ def _turn(before: Trade, trade: Trade, fact: Any, asker: Asker) -> Any | None:
         return _pass_excess_on(trade, asker) if _excess_is_sure(trade) else None
     reason = _reason_to_leave(trade)
     if reason is not None:
-        return ExitStarted(reason=reason, by="rule", started_at=asker.now)
+        aimed = trade.stop_price if reason in _AT_THE_STOP else None
+        return ExitStarted(reason=reason, by="rule", started_at=asker.now, aimed_price=aimed)
     moved = _stop_to_breakeven(before, trade, fact, asker)
     if moved is not None:
         return moved
+    due = next_turn(trade, asker.price, asker.now)
+    if due is not None:
+        return due
     if trade.phase is Phase.CLOSING and trade.verified and _over(trade):
         return TradeClosed(
             realised_pnl_usdt=trade.realised_pnl_usdt,
             funding_usdt=trade.funding_usdt,
             reason=ExitReason(trade.exit_reason or ExitReason.PERSON),
             closed_at=asker.now,
+            slippage_usdt=trade.slippage_usdt,
         )
     return None
 
@@ -150,8 +162,8 @@ def _reason_to_leave(trade: Trade) -> ExitReason | None:
 def _given_up(trade: Trade, index: int) -> bool:
     leg = trade.latest(Role.ENTRY, index)
     if leg is None:
-        return entry_forgotten(trade, index)
-    return leg.state.terminal and not to_be_rebuilt(trade, leg)
+        return bool(trade.entries_expired) or entry_forgotten(trade, index)
+    return leg.state.terminal and (bool(trade.entries_expired) or not to_be_rebuilt(trade, leg))
 
 
 def _reason_gone(trade: Trade) -> ExitReason:
@@ -197,10 +209,10 @@ def _excess(trade: Trade, turn: ExcessPassedOn) -> ExcessReported:
 
 
 def _stop_to_breakeven(before: Trade, trade: Trade, fact: Any, asker: Asker) -> StopPriceMoved | None:
-    """After the first rung, and again at funding and when an entry fills at a worse price; only ever tighter."""
+    """After the plan's rung, and again at funding and when an entry fills at a worse price; only ever tighter."""
     entered = trade.entered_quantity > before.entered_quantity
     again = entered or isinstance(fact, FundingBooked)
-    due = trade.first_target_hit and (again or not trade.moved_to_breakeven)
+    due = breakeven_due(trade) and (again or not trade.moved_to_breakeven)
     average = trade.average_entry_price
     if not due or not trade.open_quantity or average is None or trade.phase in {Phase.CLOSING, Phase.CLOSED}:
         return None

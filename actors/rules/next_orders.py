@@ -22,6 +22,8 @@ from actors.model.position import PositionSide
 from actors.model.trade import Leg, LegState, Phase, Role, Trade
 from actors.rules.client_order_ids import epoch_of, format_client_order_id
 from actors.rules.ladder import RungState, respread
+from actors.rules.net_exit import resting_price
+from actors.rules.price_seen import SeenPrice
 
 Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested
 
@@ -39,6 +41,7 @@ class Asker:
     installation: str
     epoch: int
     now: datetime
+    price: SeenPrice | None = None  # None: not known, or no rule of the trade asks for it
     taking_up: bool = False  # more is about to be told of what is at the exchange: conclude nothing, ask for nothing
 
 
@@ -229,7 +232,7 @@ def wanted_rungs(trade: Trade) -> tuple[Decimal, ...]:
     states = [_rung_state(trade, index, rung.fraction) for index, rung in enumerate(rungs, start=1)]
     if all(state.complete for state in states):
         states[-1] = RungState(fraction=states[-1].fraction, filled=ZERO, wanted=trade.open_quantity, complete=False)
-    return respread(trade.open_quantity, states, trade.instrument, tuple(rung.price for rung in rungs))
+    return respread(trade.open_quantity, states, trade.instrument, trade.rung_prices)
 
 
 def _rung_state(trade: Trade, index: int, fraction: Decimal) -> RungState:
@@ -251,27 +254,28 @@ def _asked_quantity(leg: Leg) -> Decimal:
 
 def _keep_rungs(draft: _Draft) -> None:
     trade = draft.trade
-    if not trade.open_quantity or under_minimum(trade):
+    if not trade.open_quantity or under_minimum(trade) or not resting_price(trade):
         return
-    wanted = wanted_rungs(trade)
+    wanted, prices = wanted_rungs(trade), trade.rung_prices
     # Counted at the larger of what is there and what is asked for, so that no order of events over-sells.
     room = trade.open_quantity - sum((leg.exposed_quantity for leg in trade.of(Role.TARGET)), ZERO)
     for index, remaining in enumerate(wanted, start=1):
         leg = trade.live_leg(Role.TARGET, index)
         if leg is not None and _settled(leg):
-            _shrink(draft, leg, remaining, trade.plan.rungs[index - 1].price)
+            _shrink(draft, leg, remaining, prices[index - 1])
     for index, remaining in enumerate(wanted, start=1):
         leg = trade.live_leg(Role.TARGET, index)
         if leg is None:
             refusals, last = refused_in_a_row(trade, Role.TARGET, index)
             held_back = draft.paused(last, refusals) or draft.paused(_reduced_away_at(trade, index), REDUCED_AWAY)
             if ZERO < remaining <= room and not held_back:
-                draft.place(Role.TARGET, index, remaining, price=trade.plan.rungs[index - 1].price)
+                draft.place(Role.TARGET, index, remaining, price=prices[index - 1])
                 room -= remaining
             continue
         growth = remaining - (leg.quantity - leg.filled_quantity)
         if _settled(leg) and ZERO < growth <= room and not draft.paused(leg.refused_at, leg.refusals):
-            draft.amend(leg, quantity=leg.quantity + growth)
+            moved = None if leg.price == prices[index - 1] else prices[index - 1]
+            draft.amend(leg, quantity=leg.quantity + growth, price=moved)
             room -= growth
 
 
@@ -298,7 +302,7 @@ def _shrink(draft: _Draft, leg: Leg, remaining: Decimal, price: Decimal) -> None
 # --- the entries -------------------------------------------------------------------------------------------------
 def _keep_entries(draft: _Draft) -> None:
     trade = draft.trade
-    over = trade.first_target_hit and trade.plan.cancel_entries_on_first_target
+    over = entries_over(trade)
     for index, entry in enumerate(trade.sized.entries, start=1):
         leg = trade.latest(Role.ENTRY, index)
         if leg is None:
@@ -321,6 +325,11 @@ def _keep_entry(draft: _Draft, leg: Leg, *, over: bool) -> None:
     moved = leg.attached_stop != draft.trade.backstop_price
     if moved and _settled(leg) and not draft.paused(leg.refused_at, leg.refusals):
         draft.amend(leg, attached_stop=draft.trade.backstop_price)
+
+
+def entries_over(trade: Trade) -> bool:
+    """Tell whether no entry is wanted any more: the first target was reached, or they have expired."""
+    return bool(trade.entries_expired) or (trade.first_target_hit and trade.plan.cancel_entries_on_first_target)
 
 
 def entry_forgotten(trade: Trade, index: int) -> bool:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
+from actors.messages.exit_facts import EntriesExpired, FloorArmed, TargetPriceMoved
 from actors.messages.orders import EffectSettled, ExecutionReported, OrderReported, Settlement
 from actors.messages.trading import (
     AmendRequested,
@@ -39,6 +40,8 @@ from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_r
 
 # A reading that began this long after an order's end, and still lists it as open, is believed over the end.
 RESURRECTION_SECONDS = 5.0
+
+AT_BREAKEVEN = frozenset({"breakeven", "funding", "entry"})  # reasons of moves to where costs are paid
 
 _LEG_STATE = {
     OrderState.UNTRIGGERED: LegState.LIVE,
@@ -367,7 +370,10 @@ def _after_fill(before: Trade, after: Trade) -> Trade:
     borne = after.funding_since_entry_usdt
     if opened_before and opened_now < opened_before:
         borne = borne * opened_now / opened_before
-    return replace(after, funding_since_entry_usdt=borne, first_target_hit=hit, verified=False)
+    began = after.first_fill_at
+    if began is None and after.entered_quantity:
+        began = after.last_fill_at or after.opened_at
+    return replace(after, funding_since_entry_usdt=borne, first_target_hit=hit, first_fill_at=began, verified=False)
 
 
 def _rung_reached(trade: Trade) -> bool:
@@ -432,11 +438,35 @@ def _position_verified(trade: Trade, fact: PositionVerified) -> Trade:
 
 # --- its own turns ----------------------------------------------------------------------------------------------
 def _stop_price_moved(trade: Trade, fact: StopPriceMoved) -> Trade:
-    return replace(trade, stop_price=fact.stop_price, moved_to_breakeven=True, stop_reasoning=fact.lines)
+    behind = fact.stop_price != trade.stop_price or not trade.stop_moved_by  # else another rule had it there already
+    changed = replace(
+        trade,
+        stop_price=fact.stop_price,
+        moved_to_breakeven=trade.moved_to_breakeven or fact.reason in AT_BREAKEVEN,
+        stop_reasoning=fact.lines if behind else trade.stop_reasoning,
+        stop_moved_by=fact.reason if behind else trade.stop_moved_by,
+        stop_move_told=fact.told,
+    )
+    if fact.reason != "trailing":
+        return changed
+    told_at = fact.moved_at if fact.told else trade.trailing_told_at
+    return replace(changed, best_price=fact.best_price, trailed_at=fact.moved_at, trailing_told_at=told_at)
+
+
+def _target_price_moved(trade: Trade, fact: TargetPriceMoved) -> Trade:
+    return replace(trade, target_price=fact.target_price)
+
+
+def _floor_armed(trade: Trade, _fact: FloorArmed) -> Trade:
+    return replace(trade, floor_armed=True)
+
+
+def _entries_expired(trade: Trade, fact: EntriesExpired) -> Trade:
+    return replace(trade, entries_expired=fact.reason)
 
 
 def _exit_started(trade: Trade, fact: ExitStarted) -> Trade:
-    return replace(trade, exit_reason=fact.reason.value, closed_at=None, verified=False)
+    return replace(trade, exit_reason=fact.reason.value, aimed_price=fact.aimed_price, closed_at=None, verified=False)
 
 
 def _trade_closed(trade: Trade, fact: TradeClosed) -> Trade:
@@ -459,6 +489,9 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     BackstopMoved: _backstop_moved,
     PositionVerified: _position_verified,
     StopPriceMoved: _stop_price_moved,
+    TargetPriceMoved: _target_price_moved,
+    FloorArmed: _floor_armed,
+    EntriesExpired: _entries_expired,
     ExitStarted: _exit_started,
     TradeClosed: _trade_closed,
 }

@@ -1,7 +1,8 @@
 """Trade guard: invariants of one trade that cost next to nothing to check, so that production checks them too.
 
 I1: no two live orders of one role, and no order that counts more than it could fill. I3: whatever leaves only reduces,
-and targets are never asked for beyond what is open. I4: after breakeven the stop never moves against the trade.
+and targets are never asked for beyond what is open. I4: after breakeven, and once a rule has moved it, the stop never
+moves against the trade.
 A violation is a mistake of ours. It is told and changes nothing: what the trade does about its facts is decided
 elsewhere, and this never adds an order nor holds one back.
 
@@ -36,7 +37,7 @@ class Guarded:
     """What the guard keeps from one decision to the next."""
 
     wrong: frozenset[str] = frozenset()  # subjects that were told and are not good again
-    tightest_stop: Decimal | None = None  # seen since breakeven
+    tightest_stop: Decimal | None = None  # seen since breakeven or a rule's first move
 
 
 def guard(trade: Trade, facts: Iterable[Any], before: Guarded) -> tuple[tuple[Wrong, ...], Guarded]:
@@ -104,7 +105,8 @@ def _asks_for_target(trade: Trade, fact: Any) -> bool:
 
 
 def _tightest(trade: Trade, before: Decimal | None) -> Decimal | None:
-    if not trade.moved_to_breakeven:
+    by_rule = trade.stop_moved_by and trade.of(Role.STOP)  # a net target's may move outward before it stands
+    if not (trade.moved_to_breakeven or by_rule):
         return None
     if before is None or (trade.stop_price - before) * trade.side.sign > 0:
         return trade.stop_price
@@ -113,7 +115,7 @@ def _tightest(trade: Trade, before: Decimal | None) -> Decimal | None:
 
 def _stop(trade: Trade, tightest: Decimal | None) -> Iterator[Wrong]:
     if tightest is not None and (trade.stop_price - tightest) * trade.side.sign < 0:
-        text = f"the stop belongs at {plain(trade.stop_price)} now and stood at {plain(tightest)} after breakeven"
+        text = f"the stop belongs at {plain(trade.stop_price)} now and stood at {plain(tightest)} already"
         yield Wrong(invariant="I4", subject="I4/stop", text=text)
 
 

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from actors.messages.exit_facts import EntriesExpired, FloorArmed
 from actors.messages.orders import EffectSettled, Settlement
 from actors.messages.trading import ExitReason, ExitStarted, MemoryLost, TradeClosed
 from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.trade import Leg, LegState, Role, Trade
+from actors.rules.exit_words import EXPIRED, rule_news, slippage_lines
 from actors.rules.next_orders import NO_POSITION, refused_in_a_row
+from actors.rules.position_life import AT_BREAKEVEN
 
 _REASONS = {
     ExitReason.PERSON: "closed on request",
@@ -26,16 +29,24 @@ _REASONS = {
     ExitReason.BACKSTOP: "the backstop fired",
     ExitReason.OUTSIDE: "reduced outside Standfast",
     ExitReason.LATE_FILL: "an order filled late",
+    ExitReason.FLOOR: "the floor was met",
+    ExitReason.TIME: "its time was over",
 }
 # One refusal of a change is often a race with a fill; the third in a row is told, then every tenth more.
 _REFUSALS_TOLD, _REFUSALS_A_TELLING = 3, 10
+_STOP_NAMES = {"rung": "stop at an earlier target", "trailing": "trailing stop", "net": "stop-loss"}
 _BREAKEVEN_STOP = "breakeven stop"
 _PARTLY_CLOSED = "market close filled in part"
 
 
 def _reason(trade: Trade, reason: ExitReason) -> str:
-    """Name why a trade left; a stop that stood at breakeven is not told as a loss."""
-    return _BREAKEVEN_STOP if reason is ExitReason.STOP_LOSS and trade.moved_to_breakeven else _REASONS[reason]
+    """Name why a trade left; a stop that a rule had moved is not told as a loss."""
+    if reason is ExitReason.STOP_LOSS:
+        otherwise = _BREAKEVEN_STOP if trade.moved_to_breakeven else _REASONS[reason]
+        return _STOP_NAMES.get(trade.stop_moved_by, otherwise)
+    if reason is ExitReason.NO_ENTRY and trade.entries_expired:
+        return f"{_REASONS[reason]}: {EXPIRED[trade.entries_expired]}"
+    return _REASONS[reason]
 
 
 def usdt(amount: Decimal) -> str:
@@ -81,8 +92,7 @@ def _leg_news(trade: Trade, before: Leg | None, leg: Leg) -> Iterator[Alert]:
             yield from _cancel_news(trade, before, leg)
     elif before is not None:
         if _stop_moved(before, leg):
-            ours = leg.trigger_price == trade.stop_price or _asked_for(before, leg)
-            yield _stop_moved_news(trade, leg) if ours else _stop_moved_outside(trade, leg)
+            yield from _stop_moved_news(trade, before, leg)
         if leg.refusals > before.refusals and leg.refusals % _REFUSALS_A_TELLING == _REFUSALS_TOLD:
             yield _change_refused(trade, leg)
 
@@ -103,18 +113,28 @@ def _loss_worth_telling(trade: Trade, leg: Leg) -> bool:
     return leg.role is Role.ENTRY or (bool(trade.open_quantity) and not (leg.role is Role.STOP and leg.filled_quantity))
 
 
-def _stop_moved_news(trade: Trade, leg: Leg) -> Alert:
-    """Told when the exchange holds the new stop, never before."""
+_MOVES = {"trailing": "trails", "rung": "follows the targets"}
+
+
+def _stop_moved_news(trade: Trade, before: Leg, leg: Leg) -> Iterator[Alert]:
+    """Told when the exchange holds the new stop, never before; of the steps of a trailing stop, only some."""
+    if leg.trigger_price != trade.stop_price and not _asked_for(before, leg):
+        yield _stop_moved_outside(trade, leg)
+    elif trade.stop_moved_by != "trailing" or trade.stop_move_told:
+        yield _stop_moved_by_us(trade, leg)
+
+
+def _stop_moved_by_us(trade: Trade, leg: Leg) -> Alert:
     price = plain(leg.trigger_price or ZERO)
-    at_breakeven = trade.moved_to_breakeven and leg.trigger_price == trade.stop_price
+    why = trade.stop_moved_by if leg.trigger_price == trade.stop_price else ""
     return _alert(
         trade,
         "stop_moved",
         Severity.INFO,
         price,
-        f"stop moved to breakeven {price}" if at_breakeven else f"stop moved to {price}",
+        f"stop moved to breakeven {price}" if why in AT_BREAKEVEN else f"stop {_MOVES.get(why, 'moved')} to {price}",
         f"at the exchange for {plain(leg.quantity)} {trade.instrument.base}",
-        *(trade.stop_reasoning if at_breakeven else ()),
+        *(trade.stop_reasoning if why else ()),
     )
 
 
@@ -255,7 +275,11 @@ def _fact_news(after: Trade, fact: Any) -> Iterator[Alert]:
             f"closed, {usdt(fact.realised_pnl_usdt)}",
             _reason(after, fact.reason),
             f"fees are inside; funding {usdt(-fact.funding_usdt)}",
+            *slippage_lines(fact.slippage_usdt),
         )
+    elif isinstance(fact, FloorArmed | EntriesExpired):
+        kind, about, title, lines = rule_news(after, fact)
+        yield _alert(after, kind, Severity.INFO, about, title, *lines)
     elif isinstance(fact, MemoryLost):
         yield _alert(
             after,

@@ -1,0 +1,35 @@
+"""Facts that exit rules add to a trade's journal, sparingly: what a restarted monitor has to know again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPriceMoved:
+    """Where the only rung of a net-target trade belongs from now on."""
+
+    target_price: Decimal
+    held_quantity: Decimal  # base units it was worked out for
+    lines: tuple[str, ...]  # the sum, in the person's words
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorArmed:
+    """The trade, left now, would net more than its floor: it is left when it would net no more than that again."""
+
+    price: Decimal  # seen
+    net_usdt: Decimal  # at that price, both fees inside
+    armed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesExpired:
+    """Entries that have not filled are cancelled and not placed again."""
+
+    reason: str  # "time", "target", "stop": what was reached before the first fill
+    price: Decimal | None  # seen; None for "time"
+    expired_at: datetime
