@@ -393,4 +393,5 @@ def _too_soon(draft: _Draft, previous: Leg | None) -> bool:
 
 def doubtful_legs(trade: Trade) -> Iterator[Leg]:
     """Give the legs whose end must be read at the exchange before anything is done about them."""
-    return (leg for leg in trade.legs if leg.live and leg.in_doubt)
+    # One that is over may have filled beyond what it was for: then it may not be over at the exchange.
+    return (leg for leg in trade.legs if leg.in_doubt and (leg.live or leg.state is LegState.FILLED))

@@ -27,7 +27,7 @@ from actors.model.position import PositionSide
 from actors.model.trade import LegState, Phase, Role, Trade, TradeParameters
 from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
 from actors.rules.decision import Decision, decide
-from actors.rules.next_orders import Asker
+from actors.rules.next_orders import Asker, doubtful_legs
 from actors.rules.position_life import fold, opened
 
 D = Decimal
@@ -654,6 +654,17 @@ def test_an_order_that_fills_beyond_what_it_was_made_smaller_to_is_read(shrunk: 
     assert "cancel T1" in shrunk.requests()  # 20 of it are left, and the other rungs are for what is open
     shrunk.settle(only="cancel T1")
     assert all(leg.state.terminal for leg in shrunk.trade.of(Role.TARGET) if leg.index == 1)
+
+
+def test_an_order_that_looked_filled_up_and_fills_on_is_read(shrunk: Stage) -> None:
+    shrunk.fill(Role.TARGET, "127.5")
+    shrunk.fill(Role.TARGET, "22.5")
+    rung = shrunk.trade.latest(Role.TARGET, 1)
+    assert rung is not None
+    assert rung.state.terminal
+    assert [leg.client_order_id for leg in doubtful_legs(shrunk.trade)] == [rung.client_order_id]
+    shrunk.report(Role.TARGET, OrderState.FILLED, filled="150", quantity="150")
+    assert not list(doubtful_legs(shrunk.trade))
 
 
 def test_an_order_that_fills_up_while_it_was_not_made_smaller_is_alive_again(shrunk: Stage) -> None:
