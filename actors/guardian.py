@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from actors.messages import addresses
 from actors.messages.accounts import AccountSnapshot, BackstopMoved, SnapshotQuestion
+from actors.messages.market import PriceReading
 from actors.messages.monitoring import LeaveNow, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, SetPositionStop, Settlement
+from actors.messages.reports import UnsubscribePrice
 from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, Perform, PromisedEffect, StoredStream
 from actors.messages.trading import ExitReason, ExitStarted, TradeOpened
 from actors.model.money import ZERO
@@ -64,7 +66,13 @@ class Guardian(Actor):
             return
         moves = [fact.stop_price for fact in stored.facts if isinstance(fact, BackstopMoved)]
         self._opened, self._backstop = first, moves[-1] if moves else first.backstop_price
+        unsubscribe = UnsubscribePrice(symbol=first.sized.plan.symbol, path=self.context.path)
+        self.context.tell(addresses.PRICES, unsubscribe)
         self._look()
+
+    @handles(PriceReading)
+    def _on_price(self, _message: PriceReading) -> None:
+        """Pass over what the monitor had subscribed to: nothing is decided here."""
 
     @handles(BackstopMoved)
     def _on_backstop(self, message: BackstopMoved) -> None:

@@ -21,6 +21,7 @@ from actors.model.trade import Phase, Trade
 from actors.rules import trade_guard
 from actors.rules.decision import Decision, decide
 from actors.rules.next_orders import Asker
+from actors.rules.price_seen import SeenPrice
 from runtime import Actor, handles
 
 
@@ -53,6 +54,10 @@ class MonitoredTrade(Actor):
         """Look at what the trade has become; called after each fact that brought something."""
         raise NotImplementedError
 
+    def price_seen(self) -> SeenPrice | None:
+        """Give the price that rules may use; None where nobody listens to any."""
+        return None
+
     @property
     def _known(self) -> Trade:
         if self._trade is None:
@@ -65,6 +70,7 @@ class MonitoredTrade(Actor):
             installation=self._identity.installation,
             epoch=self._identity.epoch,
             now=self.context.now(),
+            price=self.price_seen(),
             taking_up=self._taking_up,
         )
         before = self._known

@@ -25,11 +25,12 @@ from actors.model.sharing import shared
 from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
 from actors.rules.decision import wants_verification
+from actors.rules.exit_words import status_lines
 from actors.rules.position_life import fold
 from actors.rules.slices import slice_of, triggers_of
 from actors.rules.trade_news import own_stop_in_place, own_stop_late, request_unclear
 from actors.rules.trade_reading import reading_of
-from actors.trade_readings import TradeReadings
+from actors.trade_prices import TradePrices
 from runtime import Answered, NotAnswered, Refused, Restarted, handles
 
 RETRY_SECONDS = 2.0
@@ -37,7 +38,7 @@ RETRY_SECONDS = 2.0
 __all__ = ["PositionMonitor", "RunIdentity"]
 
 
-class PositionMonitor(TradeReadings):
+class PositionMonitor(TradePrices):
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         super().__init__(account=account, symbol=symbol, trade_id=trade_id, identity=identity)
         self._told_slice: SliceReported | None = None
@@ -51,6 +52,7 @@ class PositionMonitor(TradeReadings):
         self._watch_figures()
         self._tell_book()
         self._tell_triggers()
+        self._watch_prices()
 
     # --- coming alive: journal, unsettled effects, one reading ---------------------------------------------------
     def on_start(self) -> None:
@@ -122,6 +124,8 @@ class PositionMonitor(TradeReadings):
     def _on_restarted(self, message: Restarted) -> None:
         if message.path == addresses.STORE:
             self.context.restart("the store restarted: appends on their way to it may be lost")
+        elif message.path == addresses.PRICES:
+            self._prices_forgotten()
 
     def _not_yet(self) -> bool:
         """Keep the current message for later while the first reading is out."""
@@ -206,4 +210,6 @@ class PositionMonitor(TradeReadings):
     def _on_question(self, _message: TradeQuestion) -> TradeReading:
         if self._trade is None:
             raise Refused(f"trade {self._trade_id} is being loaded; ask again in a moment")
-        return reading_of(self._trade, note="" if self._reconciled else "reconciling with the exchange")
+        exits = status_lines(self._trade, self.price_seen(), self.context.now())
+        note = "" if self._reconciled else "reconciling with the exchange"
+        return reading_of(self._trade, note=note, exits=exits)

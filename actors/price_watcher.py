@@ -1,14 +1,17 @@
 """Price watcher: the newest price of each watched symbol, with its age, from the public stream or else from REST.
 
-Enters: the public socket's reports, questions, subscriptions. Stays out: what a price means for anybody.
-A price nobody knows is refused, never guessed.
+    stream  -> kept with its age; told to subscribers, a few times a second at most
+    too old -> read from REST, in at most five backed-off tries that questions share
+    no REST -> the last known one, marked stale; a price nobody knows is refused, never guessed
+
+For symbols with subscribers the stream's silence is met without being asked. Enters: the public socket's reports,
+questions, subscriptions. Stays out: what a price means for anybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +25,7 @@ from actors.messages.market import (
     PriceReported,
     WatchPrice,
 )
+from actors.messages.monitoring import AskAgain
 from actors.messages.reports import StreamAgeQuestion, SubscribePrice, UnsubscribePrice
 from actors.port_slot import PortSlot
 from actors.ports import MarketStreamPort
@@ -30,9 +34,13 @@ from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, Termina
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTerms:
-    fresh_seconds: float = 3.0  # a streamed price up to this old answers at once
-    last_resort_seconds: float = 60.0  # when REST fails too, an older one still answers, with its age; beyond: refused
+    told_seconds: float = 0.25  # between two tellings of one symbol to its subscribers
+    silence_seconds: float = 30.0  # of a subscribed symbol, before REST is asked
+    beat_seconds: float = 5.0  # between looks for such silence
     rest_deadline_seconds: float = 4.0
+    rest_tries: int = 5
+    rest_pause_seconds: float = 0.1  # before the second try; doubles
+    rest_patience_seconds: float = 1.5  # since the first try: after that none is begun, who asks does not wait longer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +57,9 @@ class _Known:
 class _Symbol:
     known: _Known | None = None
     waiting: list[Reply] = field(default_factory=list)  # for the REST reading under way
+    tries: int = 0  # of that reading; 0: none is under way
+    asked_at: float = 0.0  # monotonic seconds, of its first try
+    told_at: float | None = None  # monotonic seconds, when subscribers last were
     subscribers: dict[str, None] = field(default_factory=dict)
 
 
@@ -76,7 +87,7 @@ class PriceWatcher(Actor):
         self._rest_client = rest_client
         self._terms = terms or PriceTerms()
         self._symbols: dict[str, _Symbol] = {}
-        self._unsent: dict[str, PriceReported] = {}  # newest for the subscribers, by symbol
+        self._unsent: dict[str, None] = {}  # symbols of which subscribers do not know the newest
 
     def on_start(self) -> None:
         self._port = self._slot.renew()
@@ -99,14 +110,47 @@ class PriceWatcher(Actor):
         elif known is not None and report.mark_price is not None:
             known.mark_price = report.mark_price
         if symbol.subscribers and symbol.known is not None:
-            self._unsent[report.symbol] = _report(report.symbol, symbol.known, report.reported_at)
+            self._unsent[report.symbol] = None
 
     def on_drained(self) -> None:
-        """Send subscribers the newest price of each symbol, one message for a whole run of reports."""
-        for name, report in self._unsent.items():
-            for path in self._symbols[name].subscribers:
-                self.context.tell(path, report)
-        self._unsent.clear()
+        """Tell subscribers the newest price of each symbol: one message for a run of reports, and few of those."""
+        now, waits = self.context.monotonic(), []
+        for name in tuple(self._unsent):
+            symbol = self._symbols[name]
+            left = 0.0 if symbol.told_at is None else symbol.told_at + self._terms.told_seconds - now
+            if left > 0:
+                waits.append(left)
+            else:
+                self._tell_subscribers(name, symbol)
+        if waits:
+            self.context.start_timer("tell", min(waits), AskAgain(about="tell"))
+
+    def _tell_subscribers(self, name: str, symbol: _Symbol, *, stale: bool = False) -> None:
+        self._unsent.pop(name, None)
+        if symbol.known is None:
+            return
+        symbol.told_at = self.context.monotonic()
+        for path in symbol.subscribers:
+            self.context.tell(path, self._reading(name, symbol.known, stale=stale))
+
+    @handles(AskAgain)
+    def _on_time(self, message: AskAgain) -> None:
+        if message.about == "beat":
+            self._meet_silence()
+        elif message.about != "tell":  # what is due to be told is told once the mailbox is drained
+            self._ask_rest(message.about)
+
+    def _meet_silence(self) -> None:
+        """Read from REST what subscribers want and the stream has not told for too long."""
+        wanted = {name: symbol for name, symbol in self._symbols.items() if symbol.subscribers}
+        for name, symbol in wanted.items():
+            if symbol.known is None or self._age(symbol.known) >= self._terms.silence_seconds:
+                self._begin_rest(name)
+        if wanted:
+            self._beat()
+
+    def _beat(self) -> None:
+        self.context.start_timer("beat", self._terms.beat_seconds, AskAgain(about="beat"), new_trace=True)
 
     @handles(MarketStreamUp, MarketStreamDown)
     def _on_stream(self, report: MarketStreamUp | MarketStreamDown) -> None:
@@ -135,10 +179,14 @@ class PriceWatcher(Actor):
     @handles(SubscribePrice)
     def _on_subscribe(self, message: SubscribePrice) -> None:
         symbol = self._watched(message.symbol)
+        if not any(each.subscribers for each in self._symbols.values()):
+            self._beat()
         symbol.subscribers[message.path] = None
         self.context.watch(message.path)
         if symbol.known is not None:
-            self.context.tell(message.path, _report(message.symbol, symbol.known, self.context.now()))
+            self.context.tell(message.path, self._reading(message.symbol, symbol.known))
+        else:
+            self._begin_rest(message.symbol)
 
     @handles(UnsubscribePrice)
     def _on_unsubscribe(self, message: UnsubscribePrice) -> None:
@@ -157,56 +205,73 @@ class PriceWatcher(Actor):
     def _on_question(self, question: PriceQuestion) -> Any:
         symbol = self._watched(question.symbol)
         known = symbol.known
-        if known is not None and self._age(known) < self._terms.fresh_seconds:
+        if known is not None and self._age(known) < question.most_age_seconds:
             return self._reading(question.symbol, known)
         symbol.waiting.append(self.context.defer_reply())
-        if len(symbol.waiting) == 1:
-            asked = PriceFromRest(symbol=question.symbol)
-            deadline = self._terms.rest_deadline_seconds
-            self.context.ask(self._rest_client, asked, timeout_seconds=deadline, tag=question.symbol)
+        self._begin_rest(question.symbol)
         return LATER
+
+    # --- REST -----------------------------------------------------------------------------------------------------
+    def _begin_rest(self, name: str) -> None:
+        """Read it, unless that is under way."""
+        symbol = self._symbols[name]
+        if not symbol.tries:
+            symbol.asked_at = self.context.monotonic()
+            self._ask_rest(name)
+
+    def _ask_rest(self, name: str) -> None:
+        self._symbols[name].tries += 1
+        asked = PriceFromRest(symbol=name)
+        self.context.ask(self._rest_client, asked, timeout_seconds=self._terms.rest_deadline_seconds, tag=name)
 
     @handles(Answered)
     def _on_rest_price(self, message: Answered) -> None:
         name = str(message.tag)
         last, mark = message.value
         known = _Known(last_price=last, mark_price=mark, at=self.context.monotonic(), source="rest")
-        self._symbols[name].known = known
-        for reply in self._take_waiting(name):
+        symbol = self._symbols[name]
+        symbol.known = known
+        for reply in self._take_waiting(symbol):
             reply.answer(self._reading(name, known))
+        self._tell_subscribers(name, symbol)
 
     @handles(NotAnswered)
     def _on_no_rest_price(self, message: NotAnswered) -> None:
-        name = str(message.tag)
-        known = self._symbols[name].known
-        self.context.log.warning("price_unavailable", symbol=name, reason=message.reason, error=message.error)
-        for reply in self._take_waiting(name):
-            if known is not None and self._age(known) <= self._terms.last_resort_seconds:
-                reply.answer(self._reading(name, known))
-            else:
-                reply.refuse(Refused(self._unknown(name, known, message.error)))
-
-    def _take_waiting(self, name: str) -> list[Reply]:
+        name, terms = str(message.tag), self._terms
         symbol = self._symbols[name]
+        if symbol.tries < terms.rest_tries and self.context.monotonic() - symbol.asked_at < terms.rest_patience_seconds:
+            pause = terms.rest_pause_seconds * 2 ** (symbol.tries - 1)
+            self.context.start_timer(f"rest/{name}", pause, AskAgain(about=name))
+            return
+        self.context.log.warning(
+            "price_unavailable", symbol=name, reason=message.reason, error=message.error, tries=symbol.tries
+        )
+        known = symbol.known
+        for reply in self._take_waiting(symbol):
+            if known is not None:
+                reply.answer(self._reading(name, known, stale=True))
+            else:
+                text = f"no price of {name} is known: the stream has not reported one, and REST says: {message.error}"
+                reply.refuse(Refused(text))
+        self._tell_subscribers(name, symbol, stale=True)
+
+    def _take_waiting(self, symbol: _Symbol) -> list[Reply]:
+        """End a reading: give those who wait for it."""
+        symbol.tries = 0
         waiting, symbol.waiting = symbol.waiting, []
         return waiting
-
-    def _unknown(self, name: str, known: _Known | None, error: str) -> str:
-        if known is None:
-            return f"no price of {name} is known: the stream has not reported one, and REST says: {error}"
-        age = self._age(known)
-        return f"no current price of {name} is known: the last one is {age:.0f} s old, and REST says: {error}"
 
     def _age(self, known: _Known) -> float:
         return self.context.monotonic() - known.at
 
-    def _reading(self, name: str, known: _Known) -> PriceReading:
+    def _reading(self, name: str, known: _Known, *, stale: bool = False) -> PriceReading:
         return PriceReading(
             symbol=name,
             last_price=known.last_price,
             mark_price=known.mark_price,
             age_seconds=self._age(known),
             source=known.source,
+            stale=stale,
         )
 
 
@@ -218,7 +283,3 @@ def coalesce_key(message: Any) -> Hashable | None:
     if not isinstance(message, PriceReported):
         return None
     return message.symbol, message.last_price is None, message.mark_price is None
-
-
-def _report(name: str, known: _Known, reported_at: datetime) -> PriceReported:
-    return PriceReported(symbol=name, last_price=known.last_price, mark_price=known.mark_price, reported_at=reported_at)

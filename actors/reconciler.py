@@ -199,7 +199,12 @@ class Reconciler(Actor):
         self._ask_client(SnapshotQuestion(executions_since=since), "snapshot")
         if not self._stream_up:
             for symbol in sorted({trigger.symbol for trigger in self._triggers.values()}):
-                self.context.ask(addresses.PRICES, PriceQuestion(symbol=symbol), timeout_seconds=2.0, tag=symbol)
+                self.context.ask(
+                    addresses.PRICES,
+                    PriceQuestion(symbol=symbol, most_age_seconds=3.0),
+                    timeout_seconds=2.0,
+                    tag=symbol,
+                )
 
     def _ask_client(self, question: SnapshotQuestion | ExecutionsQuestion, tag: str) -> None:
         client = addresses.client(self._account)

@@ -36,15 +36,22 @@ class WatchPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceQuestion:
-    """Ask for the latest price; answered with PriceReading, refused when none is known."""
+    """Ask for the latest price; answered with PriceReading, refused when none is known.
+
+    One that is older than asked for is read from REST first; where that fails, the last known one is marked stale.
+    """
 
     symbol: str
+    most_age_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceReading:
+    """Answers a question, and is what subscribers are told."""
+
     symbol: str
     last_price: Decimal
     mark_price: Decimal | None
     age_seconds: float
     source: str  # "stream" or "rest"
+    stale: bool = False  # the last known one: neither stream nor REST has a newer

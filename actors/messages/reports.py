@@ -42,7 +42,7 @@ class StreamAgeQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribePrice:
-    """Send this symbol's PriceReported to the path, the newest of each run of messages.
+    """Send this symbol's PriceReading to the path: the newest, a few times a second at most.
 
     Ends with the subscriber. A restarted price watcher has forgotten it: subscribe again on Restarted.
     """

@@ -93,6 +93,7 @@ class TradeReading:
     opened_at: datetime
     last_confirmed_at: datetime | None  # newest report from the exchange
     note: str = ""
+    exits: tuple[str, ...] = ()  # how its exit rules stand, a line each, in the person's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from actors.model.money import ZERO, plain
 from actors.model.position import PositionSide
 from actors.model.trade_plan import SizedPlan, TradePlan
 from actors.rules.backstop import backstop_price
+from actors.rules.exit_words import plan_lines
 from actors.rules.limits import Surroundings, refusals
 from actors.rules.liquidation import estimated_liquidation
 from actors.rules.refusals import Refusal
@@ -91,6 +92,7 @@ def opened_news(fact: TradeOpened) -> Alert:
             f"stop {plain(plan.stop_price)}, backstop {plain(fact.backstop_price)}",
             f"margin {sized.margin_usdt:.2f} USDT at {plain(plan.leverage)}x",
             f"loss at the stop {sized.loss_at_stop_usdt:.2f} USDT, fees included",
+            *plan_lines(sized),
             *sized.notes,
         ),
         chat_id=plan.chat_id,

@@ -14,13 +14,13 @@ from actors.model.trade import Role, Trade
 from actors.rules.next_orders import wanted_rungs
 
 
-def reading_of(trade: Trade, *, note: str) -> TradeReading:
+def reading_of(trade: Trade, *, note: str, exits: tuple[str, ...] = ()) -> TradeReading:
     """Give a trade's reading; `note` says what is to be known about the figures' age or doubt."""
     wanted = wanted_rungs(trade) if trade.open_quantity else (ZERO,) * len(trade.plan.rungs)
     rungs = []
-    for index, (rung, remaining) in enumerate(zip(trade.plan.rungs, wanted, strict=True), start=1):
+    for index, (price, remaining) in enumerate(zip(trade.rung_prices, wanted, strict=True), start=1):
         filled = sum((leg.filled_quantity for leg in trade.of(Role.TARGET) if leg.index == index), start=ZERO)
-        rungs.append((rung.price, remaining + filled, filled))
+        rungs.append((price, remaining + filled, filled))
     stop = trade.live_leg(Role.STOP)
     return TradeReading(
         trade_id=trade.trade_id,
@@ -42,6 +42,7 @@ def reading_of(trade: Trade, *, note: str) -> TradeReading:
         opened_at=trade.opened_at,
         last_confirmed_at=trade.confirmed_at,
         note=note,
+        exits=exits,
     )
 
 

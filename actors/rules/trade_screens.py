@@ -18,6 +18,7 @@ from actors.model.money import plain
 from actors.model.position import PositionSide
 from actors.model.screen import Screen
 from actors.model.trade_plan import SizedPlan
+from actors.rules import exit_words
 from actors.rules.ages import span
 from actors.rules.chat_commands import confirm_buttons, say_button
 from actors.rules.wording import percent, usdt
@@ -70,6 +71,7 @@ def _block(trade: TradeReading, price: PriceReading | None, now: datetime) -> tu
         f"target {place}: {plain(target)} for {plain(quantity)}, filled {plain(filled)}"
         for place, (target, quantity, filled) in enumerate(trade.rungs, start=1)
     ]
+    lines += trade.exits
     lines.append(_price_line(trade, price))
     funding = f", funding paid {usdt(trade.funding_usdt)}" if trade.funding_usdt else ""
     lines.append(f"realised {signed_usdt(trade.realised_pnl_usdt)} after fees{funding}")
@@ -103,7 +105,8 @@ def _stop_line(trade: TradeReading, now: datetime) -> str:
 def _price_line(trade: TradeReading, price: PriceReading | None) -> str:
     if price is None:
         return "price unknown at the moment"
-    source = f"{plain(price.last_price)} ({price.source}, {span(price.age_seconds)} ago)"
+    stale = "STALE, " if price.stale else ""
+    source = f"{plain(price.last_price)} ({stale}{price.source}, {span(price.age_seconds)} ago)"
     gain = open_pnl(trade, price)
     return f"price {source}" if gain is None else f"price {source}, open PnL {signed_usdt(gain)} before exit fees"
 
@@ -179,6 +182,7 @@ def _plan_lines(sized: SizedPlan) -> tuple[str, ...]:
         f"stop {plain(plan.stop_price)}: loss {usdt(sized.loss_at_stop_usdt)} with fees, if all entries fill",
         f"margin {usdt(sized.margin_usdt)} ({percent(plan.margin_fraction)}), leverage {plain(plan.leverage)}",
         f"approach {plan.approach.value}",
+        *exit_words.plan_lines(sized),
         *sized.notes,
     )
 
@@ -263,7 +267,8 @@ def _close_lines(trade: TradeReading, price: PriceReading | None, gain: Decimal 
         return [f"{name}: nothing filled yet, only its entries are cancelled"]
     if price is None or gain is None:
         return [f"{name}: {plain(trade.open_quantity)} sold at market, result unknown (no price at the moment)"]
-    heard = f"{plain(price.last_price)} ({price.source}, {span(price.age_seconds)} ago)"
+    stale = "STALE, " if price.stale else ""
+    heard = f"{plain(price.last_price)} ({stale}{price.source}, {span(price.age_seconds)} ago)"
     return [f"{name}: {plain(trade.open_quantity)} at about {heard}, {signed_usdt(gain)} before exit fees"]
 
 

@@ -57,6 +57,17 @@ def ask(world: AccountWorld, symbol: str = "BTCUSDT") -> PriceReading:
     return reading
 
 
+def subscribe(world: AccountWorld) -> None:
+    """Have the owner told, and forget what it is told first."""
+    world.system.tell(PRICES, SubscribePrice(symbol="BTCUSDT", path=OWNER))
+    world.pass_time(1)
+    world.told.clear()
+
+
+def told(world: AccountWorld) -> list[tuple[Decimal, str]]:
+    return [(reading.last_price, reading.source) for reading in world.told]
+
+
 def test_fresh_streamed_price_answers_with_its_age(world: AccountWorld, feeds: Feeds) -> None:
     world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
     world.crank.run_until_idle()
@@ -72,7 +83,9 @@ def test_stale_price_is_read_from_rest(world: AccountWorld, feeds: Feeds) -> Non
     world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
     world.crank.run_until_idle()
     feeds.open.report(price(world, "100"))
-    world.pass_time(3.0)
+    world.pass_time(29.0)
+    assert ask(world).source == "stream"
+    world.pass_time(1.0)
     reading = ask(world)
     assert (reading.last_price, reading.mark_price, reading.source) == (200, 201, "rest")
     assert reading.age_seconds == 0.0
@@ -93,23 +106,39 @@ def test_question_about_a_symbol_makes_it_watched(world: AccountWorld, feeds: Fe
 
 
 def test_price_nobody_knows_is_refused_with_the_reason(world: AccountWorld) -> None:
-    world.exchange.script("price", *[Unreachable("no route to host")] * 3)
+    world.exchange.script("price", *[Unreachable("no route to host")] * 99)
     with pytest.raises(Refused, match=r"no price of BTCUSDT is known.*no route to host"):
         ask(world)
 
 
-def test_older_price_stands_in_for_a_minute_when_rest_fails_too(world: AccountWorld, feeds: Feeds) -> None:
+def test_last_known_price_stands_in_marked_stale_after_five_tries(world: AccountWorld, feeds: Feeds) -> None:
     world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
     world.crank.run_until_idle()
     feeds.open.report(price(world, "100"))
-    world.exchange.script("price", *[Unreachable("no route")] * 6)
+    world.exchange.script("price", *[Unreachable("no route")] * 99)
     world.pass_time(50.0)
+    begun = world.clock.now()
     reading = ask(world)
-    assert (reading.last_price, reading.source) == (100, "stream")
+    assert (reading.last_price, reading.source, reading.stale) == (100, "stream", True)
     assert reading.age_seconds > 50
-    world.pass_time(10.0)
-    with pytest.raises(Refused, match="the last one is 6"):
-        ask(world)
+    assert world.exchange.called("price")
+    assert (world.clock.now() - begun).total_seconds() < 2
+
+
+def test_a_try_that_succeeds_ends_the_reading(world: AccountWorld) -> None:
+    world.exchange.script("price", *[Unreachable("no route")] * 4)
+    reading = ask(world)
+    assert (reading.last_price, reading.source, reading.stale) == (200, "rest", False)
+
+
+def test_who_wants_a_younger_price_has_it_read(world: AccountWorld, feeds: Feeds) -> None:
+    world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
+    world.crank.run_until_idle()
+    feeds.open.report(price(world, "100"))
+    world.pass_time(4.0)
+    assert ask(world).source == "stream"
+    reading = world.system.ask(PRICES, PriceQuestion(symbol="BTCUSDT", most_age_seconds=3.0))
+    assert reading.source == "rest"
 
 
 def test_report_with_one_of_the_prices_keeps_the_other(world: AccountWorld, feeds: Feeds) -> None:
@@ -125,33 +154,63 @@ def test_mark_price_alone_does_not_make_the_last_price_younger(world: AccountWor
     world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
     world.crank.run_until_idle()
     feeds.open.report(price(world, "100"))
-    world.pass_time(5.0)
+    world.pass_time(30.0)
     feeds.open.report(price(world, None, "101"))
     assert ask(world).source == "rest"
 
 
 def test_subscriber_hears_the_newest_price_and_stops_hearing(world: AccountWorld, feeds: Feeds) -> None:
-    world.system.tell(PRICES, SubscribePrice(symbol="BTCUSDT", path=OWNER))
-    world.crank.run_until_idle()
+    subscribe(world)
     feeds.open.report(price(world, "100", "101"))
     feeds.open.report(price(world, "102", symbol="ETHUSDT"))  # nobody watches it
-    world.crank.run_until_idle()
-    assert world.told == [price(world, "100", "101")]
+    world.pass_time(1)
+    assert told(world) == [(100, "stream")]
     world.system.tell(PRICES, UnsubscribePrice(symbol="BTCUSDT", path=OWNER))
     world.crank.run_until_idle()
     feeds.open.report(price(world, "103"))
-    world.crank.run_until_idle()
+    world.pass_time(60)
     assert len(world.told) == 1
 
 
 def test_run_of_reports_reaches_a_subscriber_as_one(world: AccountWorld, feeds: Feeds) -> None:
-    world.system.tell(PRICES, SubscribePrice(symbol="BTCUSDT", path=OWNER))
-    world.crank.run_until_idle()
-    world.told.clear()
+    subscribe(world)
     for last in ("100", "101", "102"):
         feeds.open.report(price(world, last, "99"))
+    world.pass_time(0.1)
+    assert told(world) == [(102, "stream")]
+
+
+def test_a_flood_reaches_a_subscriber_four_times_a_second_at_most_and_ends_with_the_newest(
+    world: AccountWorld, feeds: Feeds
+) -> None:
+    subscribe(world)
+    for at in range(200):
+        feeds.open.report(price(world, str(100 + at)))
+        world.pass_time(0.01)
+    world.pass_time(1)
+    assert 8 <= len(world.told) <= 10
+    assert told(world)[-1] == (299, "stream")
+
+
+def test_a_subscriber_hears_from_rest_when_the_stream_is_silent(world: AccountWorld, feeds: Feeds) -> None:
+    subscribe(world)
+    feeds.open.report(price(world, "100"))
+    world.pass_time(36.0)
+    assert told(world) == [(100, "stream"), (200, "rest")]
+    world.exchange.script("price", *[Unreachable("no route")] * 99)
+    world.pass_time(36.0)
+    assert world.told[-1].stale
+    assert world.told[-1].last_price == 200
+
+
+def test_what_a_new_subscriber_is_told_first_has_its_age(world: AccountWorld, feeds: Feeds) -> None:
+    world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
     world.crank.run_until_idle()
-    assert world.told == [price(world, "102", "99")]
+    feeds.open.report(price(world, "100"))
+    world.pass_time(20.0)
+    world.system.tell(PRICES, SubscribePrice(symbol="BTCUSDT", path=OWNER))
+    world.crank.run_until_idle()
+    assert world.told[0].age_seconds == pytest.approx(20.0)
 
 
 def test_subscription_ends_with_the_subscriber(world: AccountWorld, feeds: Feeds) -> None:

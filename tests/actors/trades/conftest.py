@@ -23,6 +23,7 @@ from actors.messages import addresses
 from actors.messages.alerts import RaiseAlert
 from actors.messages.market import PriceQuestion, PriceReading, WatchPrice
 from actors.messages.orders import ExecutionKind, ExecutionReported, OrderReported, SetPositionStop
+from actors.messages.reports import UnsubscribePrice
 from actors.messages.storing import Perform, StoredStream
 from actors.messages.trading import OpenTrade, TradeAccepted
 from actors.model.account import OpeningView
@@ -214,8 +215,8 @@ class Prices(Actor):
     def __init__(self, exchange: TradingExchange) -> None:
         self._exchange = exchange
 
-    @handles(WatchPrice)
-    def _on_watch(self, _message: WatchPrice) -> None:
+    @handles(WatchPrice, UnsubscribePrice)
+    def _on_watch(self, _message: WatchPrice | UnsubscribePrice) -> None:
         """Every price is known already."""
 
     @handles(PriceQuestion)
