@@ -190,6 +190,19 @@ def test_a_fired_backstop_excuses_what_is_being_closed_for_half_a_minute(
     look(account, [held], now_ms=1_000_000_000 + 31_000, excused=True)
 
 
+def test_a_gap_through_entry_and_stop_in_one_instant_leaves_what_the_book_did_not_take(
+    held: Held, give: Give, account: Account
+) -> None:
+    filled(held, give)
+    size_up(account, "0.040")
+    stop = give(None, "S", "0.100", link_id="", status="Cancelled", triggered=True, stop_order_type="StopLoss")
+    stop.created_ms = stop.updated_ms = account.position(SYMBOL, 0).opened_ms = 999_990_000
+    look(account, [held])
+    stop.created_ms -= 1  # of an earlier position of this slot
+    with broken("I2", "stops for 0 of ours"):
+        look(account, [held])
+
+
 def lasting(held: Held) -> set[str]:
     note_timed(held, 0.0)
     return set(held.bad_since)

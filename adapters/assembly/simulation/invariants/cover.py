@@ -56,12 +56,17 @@ def check_position(
 
 
 def _last_line_gone(account: Account, position: Position, *, since_ms: int, swept: bool) -> bool:
-    """Tell whether the position's own stop has fired since, or was taken away: by hand, by liquidation."""
+    """Tell whether the position's own stop has fired since, or was taken away: by hand, by liquidation.
+
+    A price that gaps through entries and stop opens the position and fires its stop in one and the same millisecond;
+    what went with an earlier position of this slot is of an order that was made before this one was opened.
+    """
     return any(
         order.is_position_stop
         and order.position_idx == position.index
         and order.symbol == position.symbol
-        and order.updated_ms > since_ms
+        and order.created_ms >= position.opened_ms
+        and order.updated_ms >= since_ms
         and (order.triggered or order.cancel_type == BY_LIQUIDATION or (swept and order.reject_reason == BY_REQUEST))
         for order in reversed(account.orders.values())
     )
