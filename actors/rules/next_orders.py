@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from actors.messages.trading import AmendRequested, CancelRequested, OrderRequested
-from actors.model.money import ZERO, ceil_to
+from actors.model.money import ZERO, ceil_to, floor_to
 from actors.model.order import OrderIntent, OrderKind
 from actors.model.position import PositionSide
 from actors.model.trade import Leg, LegState, Phase, Role, Trade
@@ -30,6 +30,8 @@ Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested
 FIRST_PAUSE_SECONDS = 0.5  # before the first repeat of a refused order
 LONGEST_PAUSE_SECONDS = 30.0
 SMALL_RAISE = Decimal("0.05")
+PRICE_RAISE = Decimal("0.01")  # under the narrowest band of prices, so that what is taken at last trades at once
+OUT_OF_BAND = frozenset({110003, 110120, 110121})  # by the exchange: it takes no such price now
 NO_POSITION = 110017  # by the exchange; it proves nothing before the position has been read
 REDUCED_AWAY = 3  # pauses like a third refusal (2 s), before a rung is put back that the exchange reduced away
 
@@ -256,7 +258,8 @@ def _keep_rungs(draft: _Draft) -> None:
     trade = draft.trade
     if not trade.open_quantity or under_minimum(trade) or not resting_price(trade):
         return
-    wanted, prices = wanted_rungs(trade), trade.rung_prices
+    wanted = wanted_rungs(trade)
+    prices = [_asked_price(trade, index) for index in range(1, len(wanted) + 1)]
     # Counted at the larger of what is there and what is asked for, so that no order of events over-sells.
     room = trade.open_quantity - sum((leg.exposed_quantity for leg in trade.of(Role.TARGET)), ZERO)
     for index, remaining in enumerate(wanted, start=1):
@@ -277,6 +280,28 @@ def _keep_rungs(draft: _Draft) -> None:
             moved = None if leg.price == prices[index - 1] else prices[index - 1]
             draft.amend(leg, quantity=leg.quantity + growth, price=moved)
             room -= growth
+
+
+def _asked_price(trade: Trade, index: int) -> Decimal:
+    """Give where a rung rests, or is to: at its price, or at a better one for each time that was out of the band.
+
+    An exchange takes no limit order far beyond the market, and the market may be far beyond a rung that was not there
+    in time. Each refusal asks for a hundredth more: never sold for less, and at last within the band.
+    """
+    price = trade.rung_prices[index - 1]
+    placed = [leg for leg in trade.legs if leg.role is Role.TARGET and leg.index == index]
+    if placed and placed[-1].live:
+        placed.pop()  # it rests where it was placed at last
+    refused = 0
+    while placed and placed[-1].state is LegState.REJECTED and placed.pop().code in OUT_OF_BAND:
+        refused += 1
+    if not refused:
+        return price
+    raised = 1 + PRICE_RAISE * refused
+    tick = trade.instrument.tick_size
+    if trade.side is PositionSide.LONG:
+        return ceil_to(price * raised, tick)
+    return max(tick, floor_to(price / raised, tick))
 
 
 def _reduced_away_at(trade: Trade, index: int) -> datetime | None:

@@ -596,6 +596,37 @@ def test_a_rung_that_is_refused_to_shrink_to_a_small_worth_is_cancelled(monitori
     assert "cancel T1" in monitoring.requests()
 
 
+@pytest.mark.parametrize(
+    ("side", "raised", "twice"), [(PositionSide.LONG, "1.2221", "1.2342"), (PositionSide.SHORT, "1.1782", "1.1666")]
+)
+def test_a_rung_that_the_market_has_left_far_behind_is_placed_where_the_exchange_takes_it(
+    side: PositionSide, raised: str, twice: str
+) -> None:
+    """The plan's price is out of the band of prices: asked for is a little more for each refusal, never less."""
+    stage = Stage.of(opening(side=side, entries=("100",)))
+    stage.settle_all()
+    stage.fill(Role.ENTRY, "100")
+    out = side.exit_side.value
+    for price in (raised, twice):
+        stage.settle(Settlement.REJECTED, only="place T1", code=110003)
+        stage.now += timedelta(seconds=1)
+        stage.take(None)
+        assert f"place T1 {out} 85.0 at {price}" in stage.requests()
+    stage.settle_all()
+    assert stage.working()["T1"] == (D("85.0"), D(twice))
+    assert not stage.asked, "where it rests it stays"
+    stage.report(Role.TARGET, OrderState.CANCELLED)
+    assert f"place T1 {out} 85.0 at {stage.trade.plan.rungs[0].price}" in stage.requests()
+
+
+def test_a_rung_refused_for_anything_else_is_asked_for_at_the_plans_price_again(building: Stage) -> None:
+    building.fill(Role.ENTRY, "100")
+    building.settle(Settlement.REJECTED, only="place T1", code=110017)
+    building.now += timedelta(seconds=1)
+    building.take(None)
+    assert "place T1 sell 85.0 at 1.21" in building.requests()
+
+
 def test_nothing_is_asked_for_beside_orders_that_are_about_to_be_taken_up(building: Stage) -> None:
     forgetful = Stage.of(opening())  # its command is carried out again; what the first opening placed is there
     forgetful.trade = opened(opening())
