@@ -54,3 +54,9 @@ class ExitRules:
     entries_expire_after_seconds: int | None = None  # since the opening
     entries_expire_on_touch: bool = False  # the first target or the stop was touched before the first fill
     net: NetTarget | None = None  # of approach net-target alone
+
+    @property
+    def usual(self) -> bool:
+        """Tell whether nothing but rungs moves the stop to breakeven: then nothing else has to be asked."""
+        timed = self.leave_after_seconds or self.entries_expire_after_seconds or self.entries_expire_on_touch
+        return not (self.follow_after or self.trailing or self.net or timed)

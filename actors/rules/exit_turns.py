@@ -23,7 +23,7 @@ _OVER = (Phase.CLOSING, Phase.CLOSED)
 
 def next_turn(trade: Trade, seen: SeenPrice | None, now: datetime) -> Any | None:
     """Give the next fact that an exit rule brings about; None when nothing is due."""
-    if trade.phase in _OVER:
+    if trade.phase in _OVER or trade.plan.exits.usual:
         return None
     return (
         expiry_due(trade, seen, now)
@@ -37,7 +37,7 @@ def next_turn(trade: Trade, seen: SeenPrice | None, now: datetime) -> Any | None
 
 def next_look(trade: Trade, seen: SeenPrice | None, now: datetime) -> float | None:
     """Give the seconds until something falls due by time alone; None when nothing will."""
-    if trade.phase in _OVER:
+    if trade.phase in _OVER or trade.plan.exits.usual:
         return None
     waits = (expiry_left(trade, now), time_left(trade, now), trail_waits(trade, seen, now))
     return min((max(0.0, each) for each in waits if each is not None), default=None)
@@ -45,8 +45,8 @@ def next_look(trade: Trade, seen: SeenPrice | None, now: datetime) -> float | No
 
 def wants_prices(trade: Trade) -> bool:
     """Tell whether a price could bring anything about: only then does a trade have prices told to it."""
-    if trade.phase in _OVER:
-        return False
     exits = trade.plan.exits
+    if trade.phase in _OVER or exits.usual:
+        return False
     floor = exits.net is not None and exits.net.floor_usdt is not None
     return waits_for_touch(trade) or (bool(trade.open_quantity) and (floor or exits.trailing is not None))
