@@ -246,9 +246,10 @@ class TradeDesk(Actor):
             self._on_leverage(opening, True)
 
     def _on_leverage(self, opening: _Opening, _held: object) -> None:
-        view, sized, plan = opening.view, opening.sized, opening.plan
+        view, sized = opening.view, opening.sized
         if view is None or sized is None:
             raise RuntimeError("an opening reached its admission without a size")
+        plan = sized.plan  # with the prices that a net target's quantities made
         request = AdmitTrade(
             trade_id=opening.trade_id,
             symbol=plan.symbol,

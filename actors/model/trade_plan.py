@@ -48,8 +48,8 @@ class TradePlan:
     position_side: PositionSide
     approach: Approach
     entries: tuple[PlannedEntry, ...]  # in the order given
-    rungs: tuple[PlannedRung, ...]  # nearest first
-    stop_price: Decimal
+    rungs: tuple[PlannedRung, ...]  # nearest first; none in a net target that was not worked out yet (rules.net_plan)
+    stop_price: Decimal  # likewise 0
     margin_fraction: Decimal  # of the available balance, over 0 up to 1
     leverage: Decimal
     cancel_entries_on_first_target: bool = True

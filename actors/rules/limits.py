@@ -191,7 +191,7 @@ def _margin(plan: TradePlan) -> Iterator[Refusal]:
 
 # --- quantity and liquidation ------------------------------------------------------------------------------------
 def _quantity(plan: TradePlan, view: OpeningView, surroundings: Surroundings) -> Iterator[Refusal]:
-    if not _sizable(plan, view):
+    if not sizable(plan, view):
         return  # said above; a quantity would mean nothing
     sized = size(plan, view)
     if isinstance(sized, tuple):
@@ -200,7 +200,8 @@ def _quantity(plan: TradePlan, view: OpeningView, surroundings: Surroundings) ->
     yield from _liquidation(sized, view, surroundings)
 
 
-def _sizable(plan: TradePlan, view: OpeningView) -> bool:
+def sizable(plan: TradePlan, view: OpeningView) -> bool:
+    """Tell whether a quantity can be worked out; what is wrong is refused elsewhere."""
     entries = [entry.price for entry in plan.entries if entry.price is not None]
     prices = (plan.stop_price, *entries, *(rung.price for rung in plan.rungs))
     return (

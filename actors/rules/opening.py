@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from actors.messages.accounts import BookReading
@@ -12,9 +13,11 @@ from actors.model.money import ZERO, plain
 from actors.model.position import PositionSide
 from actors.model.trade_plan import SizedPlan, TradePlan
 from actors.rules.backstop import backstop_price
-from actors.rules.exit_words import plan_lines
+from actors.rules.exit_limits import exit_refusals
+from actors.rules.exit_words import floor_warning, plan_lines
 from actors.rules.limits import Surroundings, refusals
 from actors.rules.liquidation import estimated_liquidation
+from actors.rules.net_plan import planned_holding, with_placeholders, with_prices
 from actors.rules.refusals import Refusal
 from actors.rules.sizing import size
 
@@ -35,6 +38,8 @@ def judge(
     if not view.instrument.trading:
         text = f"{plan.symbol} is not trading at the exchange now: write another symbol, or wait until it is"
         return (Refusal(field="symbol", value=plan.symbol, limit="trading", text=text),)
+    priced = with_prices(plan, view)
+    amiss, plan = ((), priced) if isinstance(priced, TradePlan) else (priced, with_placeholders(plan, view))
     long = plan.position_side is PositionSide.LONG
     other_stop = book.farthest_stop_long if long else book.farthest_stop_short
     stops = [plan.stop_price] if other_stop is None else [plan.stop_price, other_stop]
@@ -61,7 +66,17 @@ def judge(
             ),
         ),
     )
-    return problems or size(plan, view)
+    problems = (*problems, *exit_refusals(plan, view), *amiss)
+    return problems or _with_notes(size(plan, view), view)
+
+
+def _with_notes(sized: SizedPlan | tuple[Refusal, ...], view: OpeningView) -> SizedPlan | tuple[Refusal, ...]:
+    """Add what the exit rules have to say about the figures."""
+    if not isinstance(sized, SizedPlan) or sized.plan.exits.net is None:
+        return sized
+    held = planned_holding(sized, view)
+    note = floor_warning(held, sized.plan.exits.net, view.fees, view.instrument.tick_size)
+    return sized if note is None else replace(sized, notes=(*sized.notes, note))
 
 
 def liquidation_estimate(sized: SizedPlan, view: OpeningView) -> Decimal | None:

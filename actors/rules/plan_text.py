@@ -19,6 +19,7 @@ from difflib import get_close_matches
 from actors.model.money import ONE, ZERO, floor_to
 from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, TradePlan
 from actors.rules.plan_figures import Figure, Problem, leverage, margin, price_list, single_price
+from actors.rules.plan_options import is_net_target, read_options
 from actors.rules.plan_words import Reading, read_words
 from actors.rules.refusals import Refusal
 from actors.rules.wording import percent
@@ -38,7 +39,7 @@ def parse_plan(
     text: str,
     *,
     rung_fractions: Sequence[Decimal] = USUAL_FRACTIONS,
-    approaches: Sequence[Approach] = (Approach.CONSERVATIVE,),
+    approaches: Sequence[Approach] = (Approach.CONSERVATIVE, Approach.NET_TARGET),
     accounts: Sequence[str] = ("main",),
     cancel_entries_on_first_target: bool = True,
     chat_id: int | None = None,
@@ -56,8 +57,9 @@ def parse_plan(
     """
     reading = read_words(text)
     entries = _entries(reading)
-    rungs = _rungs(reading, rung_fractions)
-    stop = _figure(reading, "stop", single_price(reading.values.get("stop", "")))
+    exits, net = read_options(reading), is_net_target(reading)  # whose target and stop follow from quantities
+    rungs = () if net else _rungs(reading, rung_fractions)
+    stop = ZERO if net else _figure(reading, "stop", single_price(reading.values.get("stop", "")))
     share = _figure(reading, "margin", margin(reading.values.get("margin", "")))
     times = _figure(reading, "leverage", leverage(reading.values.get("leverage", "")))
     approach = _one_of(reading, "approach", [each.value for each in approaches])
@@ -75,6 +77,7 @@ def parse_plan(
         margin_fraction=share,
         leverage=times,
         cancel_entries_on_first_target=cancel_entries_on_first_target,
+        exits=exits,
         chat_id=chat_id,
     )
 

@@ -28,6 +28,10 @@ _FIELDS = {
     "approach": "approach",
     "account": "account",
 }
+# Exit rules; what they mean is in rules.plan_options.
+_OPTIONS = ("net", "floor", "loss", "breakeven", "follow", "trail", "trail-from", "leave-after", "expire")
+_FIELDS |= {name: name for name in _OPTIONS}
+_TAKE_A_WORD = {"approach", "account", "entries", "breakeven", "follow", "floor", "expire"}
 _KNOWN = "entries, targets, stop, margin, leverage, approach or account"
 _SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "buy": PositionSide.LONG, "sell": PositionSide.SHORT}
 _DASHES = "-\u2013\u2014\u2212"  # a phone turns two hyphens into one dash
@@ -83,7 +87,7 @@ def _field_named(reading: Reading, word: str, current: str | None, *, may_guess:
     bare = word.lstrip(_DASHES).lower()
     if bare in _FIELDS:
         return _FIELDS[bare]
-    takes_a_word = current in {"approach", "account", "entries"} and not reading.values[current]
+    takes_a_word = current in _TAKE_A_WORD and not reading.values[current]
     if not may_guess or takes_a_word or bare in _SIDES or _SYMBOL.fullmatch(word.upper()):
         return None
     near = get_close_matches(bare, _FIELDS, n=1, cutoff=0.75)

@@ -14,6 +14,18 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from adapters.cli.exit_options import (
+    BreakevenOption,
+    ExpireOption,
+    FloorOption,
+    FollowOption,
+    LeaveAfterOption,
+    LossOption,
+    NetOption,
+    TrailFromOption,
+    TrailOption,
+)
+
 StateOption = Annotated[
     Path | None,
     typer.Option("--state", help="The daemon's folder; by default 'standfast' in your state home.", show_default=False),
@@ -233,8 +245,17 @@ def trade(
     stop: Annotated[str, typer.Option("--stop", help="The stop-loss price.")] = "",
     margin: Annotated[str, typer.Option("--margin", help="Share of the available balance, such as 2%.")] = "",
     leverage: Annotated[str, typer.Option("--leverage", help="Such as 10.")] = "",
-    approach: Annotated[str, typer.Option("--approach", help="Only conservative for now.")] = "conservative",
+    approach: Annotated[str, typer.Option("--approach", help="conservative or net-target.")] = "conservative",
     account: Annotated[str, typer.Option("--account", help="Which account.")] = "main",
+    net: NetOption = "",
+    floor: FloorOption = "",
+    loss: LossOption = "",
+    breakeven: BreakevenOption = "",
+    follow: FollowOption = "",
+    trail: TrailOption = "",
+    trail_from: TrailFromOption = "",
+    leave_after: LeaveAfterOption = "",
+    expire: ExpireOption = "",
     state: StateOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -247,6 +268,15 @@ def trade(
         "leverage": leverage,
         "approach": approach,
         "account": account,
+        "net": net,
+        "floor": floor,
+        "loss": loss,
+        "breakeven": breakeven,
+        "follow": follow,
+        "trail": trail,
+        "trail-from": trail_from,
+        "leave-after": leave_after,
+        "expire": expire,
     }
     words = " ".join([symbol, side, *(f"--{name} {value}" for name, value in named.items() if value)])
     return Trade(state=state, words=words, yes=yes, as_json=as_json)
