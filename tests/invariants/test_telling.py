@@ -196,6 +196,17 @@ def test_a_refused_alert_stands_for_its_news_only_until_it_is_given_up(alerts: A
     alerts.check_rest(frozenset({"refused"}))
 
 
+def test_news_settled_as_that_which_a_lost_store_never_told_is_lost_with_it_and_no_other_is(alerts: Alerts) -> None:
+    for key, news in (("lost", "k"), ("same", "k"), ("other", "another")):
+        alerts.promise(key, alert("filled", Severity.INFO, key=news), 0.0)
+    alerts.settle("same")
+    alerts.settle("other")
+    alerts.forget(lambda _key: True)
+    assert set(alerts.promised) == {"other"}
+    with broken("I9", "settled and never told"):
+        alerts.check_rest()
+
+
 def test_an_alert_nobody_settles_and_one_nobody_promised_are_found(alerts: Alerts) -> None:
     alerts.promise("a", alert("filled", Severity.INFO), 0.0)
     with broken("I9", "never settled"):

@@ -15,6 +15,7 @@ from adapters.assembly.simulation.world import World
 # A price that jumps over an entry and its stop at once causes these, though nothing has gone wrong.
 MARKET_ALARMS = frozenset({"unattributed_execution", "exit_started", "reduced_outside", "order_rejected"})
 TELLING_SECONDS = 240.0  # the longest pause between two attempts at telling, several times
+BACK_SECONDS = 600.0  # the longest pause between two starts, many times over
 
 
 def judge(world: World, person: Person) -> None:
@@ -31,7 +32,22 @@ def judge(world: World, person: Person) -> None:
     _judge_alarms(world)
     world.watch.check_told(world.chat.waiting)
     _judge_questions(world, person)
+    wait_until_up(world)
     world.watch.check_journals(world.store)
+
+
+def wait_until_up(world: World) -> None:
+    """Let time pass until the daemon is there.
+
+    Raises:
+        Violated: it does not come back.
+
+    """
+    until = world.clock.monotonic() + BACK_SECONDS
+    while world.system is None:
+        if world.clock.monotonic() >= until:
+            raise Violated("I7", "", f"the daemon is not back after {BACK_SECONDS:.0f} s")
+        world.run_until(world.clock.monotonic() + 1.0)
 
 
 def _judge_questions(world: World, person: Person) -> None:

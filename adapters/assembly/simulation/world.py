@@ -375,6 +375,10 @@ class World:
         if self._crash_in is None:
             self._crash_in = steps
 
+    def call_off_crash(self) -> None:
+        """Let the plug stay in, where it was to be pulled."""
+        self._crash_in = None
+
     # --- what the daemon does, as it does it -------------------------------------------------------------------------
     def _break(self, what: str) -> None:
         """F16: opening a port fails in its actor's on_start, closing it in its on_stop."""

@@ -65,11 +65,16 @@ class Alerts:
 
     def forget(self, is_lost: Callable[[str], bool]) -> None:
         """Let go of what was never durable: acted upon in memory while the disk took no writes."""
+        untold: set[str] = set()  # alert keys whose news was lost while it waited
         for key, promise in tuple(self.promised.items()):
             if not is_lost(key):
                 promise.shown = promise.settled = False  # that it was told may be what was lost
             elif not promise.settled:
+                untold.add(promise.raised.alert.key)
                 self._forget(key, promise)
+                del self.promised[key]
+        for key, promise in tuple(self.promised.items()):  # settled as the same news as one of these: lost with it
+            if promise.settled and not promise.shown and promise.raised.alert.key in untold:
                 del self.promised[key]
         self._told.clear()  # what had been told was remembered in the same store
 
