@@ -67,6 +67,12 @@ class OrderIntent:
     close_on_trigger: bool = False
     position_index: int = 0  # 0 one-way, 1 hedge long, 2 hedge short
     attached_stop: Decimal | None = None  # position-level stop that comes alive with the first fill
+    immediate: bool = False  # limit orders only: what does not fill at once is cancelled (IOC)
+
+    @property
+    def takes(self) -> bool:
+        """It fills at once as a taker, or never."""
+        return self.kind is OrderKind.MARKET or self.immediate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,7 @@ class ObservedOrder:
     position_index: int = 0
     fee_usdt: Decimal | None = None  # paid so far; None where the exchange did not say
     reason: str = ""  # cancel or reject reason in the exchange's own word
+    immediate: bool = False  # a limit order that was not to rest
     reduced_away: bool = False  # cancelled by the exchange because the position had become too small for it
     is_position_stop: bool = False  # the exchange's own order behind a position-level stop
     updated_at: datetime | None = None

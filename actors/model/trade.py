@@ -13,7 +13,7 @@ from enum import StrEnum
 from actors.model.changing import replace
 from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
-from actors.model.order import OrderIntent, OrderKind
+from actors.model.order import OrderIntent
 from actors.model.position import PositionSide
 from actors.model.trade_plan import SizedPlan, TradePlan
 
@@ -123,7 +123,7 @@ class Leg:
             return self.executed_fee_usdt
         if self.reported_fee_usdt is not None:
             return self.reported_fee_usdt
-        rate = fees.maker if self.intent.kind is OrderKind.LIMIT else fees.taker
+        rate = fees.taker if self.intent.takes else fees.maker
         return self.executed_fee_usdt + (self.filled_value_usdt - self.executed_value_usdt) * rate
 
     @property

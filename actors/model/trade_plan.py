@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeAlias
 
 from actors.model.exit_rules import ExitRules
 from actors.model.position import PositionSide
@@ -21,6 +22,31 @@ class Approach(StrEnum):
     NET_TARGET = "net-target"
     SCREENSHOT = "screenshot"
     SIGNAL = "signal"
+
+
+# How large a trade is meant to be: one of three. Their fields differ in name, so that their JSON tells them apart.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginShare:
+    """As much as this share of the available balance carries, both fees included."""
+
+    of_available: Decimal  # fraction, over 0 up to 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginUsdt:
+    """As much as this amount carries, both fees included."""
+
+    amount_usdt: Decimal  # over 0, no more than is available
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskShare:
+    """As much as loses this share of the equity at the stop, both fees included."""
+
+    of_equity: Decimal  # fraction, over 0 up to 1
+
+
+Size: TypeAlias = MarginShare | MarginUsdt | RiskShare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +76,10 @@ class TradePlan:
     entries: tuple[PlannedEntry, ...]  # in the order given
     rungs: tuple[PlannedRung, ...]  # nearest first; none in a net target that was not worked out yet (rules.net_plan)
     stop_price: Decimal  # likewise 0
-    margin_fraction: Decimal  # of the available balance, over 0 up to 1
+    size: Size
     leverage: Decimal
+    slippage: Decimal | None = None  # how far from the last price market entries may fill, a fraction; None: unbounded
+    preset: str = ""  # the settings' preset it was written with; empty: none
     cancel_entries_on_first_target: bool = True
     exits: ExitRules = ExitRules()  # noqa: RUF009 - an immutable value
     chat_id: int | None = None  # where its alerts go; None: the default chat
@@ -61,6 +89,7 @@ class TradePlan:
 class SizedEntry:
     price: Decimal | None
     quantity: Decimal
+    bound_price: Decimal | None = None  # of a market entry: filled at this price or better, or not at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +97,7 @@ class SizedPlan:
     """A plan with quantities on the instrument's grid, and the money they bind."""
 
     plan: TradePlan
+    asked_usdt: Decimal  # what the plan's size came to: the margin, or the loss at the stop, that was asked for
     entries: tuple[SizedEntry, ...]
     quantity: Decimal  # sum of the entries
     reference_price: Decimal  # quantity-weighted entry price, market entries at the last price

@@ -40,6 +40,7 @@ def forgotten_by_report(trade: Trade, fact: OrderReported) -> Leg | None:
         close_on_trigger=order.close_on_trigger,
         position_index=order.position_index,
         attached_stop=order.attached_stop,
+        immediate=order.immediate and order.price is not None,
     )
     return _leg(made, intent, at=fact.read_at or order.updated_at or trade.opened_at, in_doubt=False)
 

@@ -1,7 +1,7 @@
 """Limits: what a plan must satisfy before anything is sent, all findings at once.
 
 Each refusal is a sentence with the value, the limit and what to write instead. Their order is fixed: account, side,
-symbol, leverage, margin, entries, stop, targets, quantity, liquidation.
+symbol, leverage, size, entries, stop, targets, quantity, liquidation.
 
 Enters: a plan, a view of account and symbol, what else is there. Stays out: whether the symbol exists and trades,
 asking for any of it, refusing.
@@ -14,15 +14,22 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from actors.model.account import MarginMode, OpeningView
-from actors.model.money import ONE, ZERO, ceil_to, floor_to, is_multiple, plain
+from actors.model.money import ZERO, ceil_to, floor_to, is_multiple, plain
 from actors.model.position import ObservedPosition, PositionMode, PositionSide
-from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.model.trade_plan import MarginUsdt, RiskShare, SizedPlan, TradePlan
 from actors.rules.backstop import inside_liquidation
 from actors.rules.liquidation import estimated_liquidation
-from actors.rules.price_limits import entries_refusals, fractions_hold, stop_refusals, targets_refusals
+from actors.rules.plan_ranges import size_ranges
+from actors.rules.price_limits import (
+    entries_refusals,
+    fractions_hold,
+    slippage_refusals,
+    stop_refusals,
+    targets_refusals,
+)
 from actors.rules.refusals import Refusal
+from actors.rules.size_words import USDT_STEP, value_of
 from actors.rules.sizing import size
-from actors.rules.wording import percent
 
 MOST_TRADES = 8  # per account and symbol: each needs a conditional order
 MOST_CONDITIONALS = 10  # per account and symbol. Source: Bybit v5 order/create, refused as 110009
@@ -55,8 +62,9 @@ def refusals(plan: TradePlan, view: OpeningView, surroundings: Surroundings) -> 
         *_side(plan, view, surroundings),
         *_room(plan, view, surroundings),
         *_leverage(plan, view, surroundings),
-        *_margin(plan),
+        *_size(plan, view),
         *entries_refusals(plan, view),
+        *slippage_refusals(plan, view),
         *stop_refusals(plan, view),
         *targets_refusals(plan, view),
         *_quantity(plan, view, surroundings),
@@ -178,15 +186,22 @@ def _bound_leverage(plan: TradePlan, view: OpeningView) -> Decimal | None:
     return next((each.leverage for each in view.positions if shares(each) and each.leverage is not None), None)
 
 
-def _margin(plan: TradePlan) -> Iterator[Refusal]:
-    if not ZERO < plan.margin_fraction <= ONE:
-        value = percent(plan.margin_fraction)
+def _size(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
+    yield from size_ranges(plan.size)
+    balance, written = view.balance, value_of(plan.size)
+    if isinstance(plan.size, MarginUsdt) and ZERO < balance.available_usdt < plan.size.amount_usdt:
+        most = plain(floor_to(balance.available_usdt, USDT_STEP))  # where nothing is, that is told with the account
         yield Refusal(
             field="margin",
-            value=value,
-            limit="over 0%, up to 100%",
-            text=f"margin {value} of the available balance must be over 0% and up to 100%: write for example 2%",
+            value=written,
+            limit=f"{most} USDT",
+            text=f"margin {written} is over the {most} USDT available on {plan.account}: write margin {most}usdt or "
+            "less",
         )
+    if isinstance(plan.size, RiskShare) and balance.equity_usdt <= 0 < balance.available_usdt:
+        equity = f"{plain(balance.equity_usdt)} USDT"
+        text = f"risk {written} has no equity to be a share of, {equity} on {plan.account}: write a margin instead"
+        yield Refusal(field="risk", value=written, limit=equity, text=text)
 
 
 # --- quantity and liquidation ------------------------------------------------------------------------------------
@@ -207,8 +222,10 @@ def sizable(plan: TradePlan, view: OpeningView) -> bool:
     return (
         fractions_hold([entry.fraction for entry in plan.entries])
         and fractions_hold([rung.fraction for rung in plan.rungs])
-        and min(*prices, plan.leverage, plan.margin_fraction, view.balance.available_usdt) > 0
-        and plan.margin_fraction <= ONE
+        and min(*prices, plan.leverage, view.balance.available_usdt) > 0
+        and not any(_size(plan, view))
+        and not any(slippage_refusals(plan, view))
+        and not (isinstance(plan.size, RiskShare) and any(stop_refusals(plan, view)))
     )
 
 

@@ -18,6 +18,7 @@ from actors.model.account import MarginMode, OpeningView
 from actors.model.money import ZERO
 from actors.model.position import ObservedPosition, PositionSide
 from actors.model.trade_plan import TradePlan
+from actors.rules.entry_prices import worst_prices
 
 
 def liquidation_price(
@@ -66,7 +67,7 @@ def estimated_liquidation(plan: TradePlan, view: OpeningView, quantity: Decimal)
     live = next((each for each in view.positions if each.side is plan.position_side and each.size), None)
     if view.margin_mode is MarginMode.CROSS:
         return _of_the_account(plan, view, quantity, live)
-    prices = [_solve(plan, view, price, price / plan.leverage) for price in _entry_prices(plan, view)]
+    prices = [_solve(plan, view, price, price / plan.leverage) for price in worst_prices(plan, view)]
     if live is not None and live.average_price is not None:
         estimate = _solve(plan, view, live.average_price, live.average_price / (live.leverage or plan.leverage))
         prices.append(live.liquidation_price or estimate)
@@ -78,7 +79,7 @@ def _of_the_account(
     plan: TradePlan, view: OpeningView, quantity: Decimal, live: ObservedPosition | None
 ) -> Decimal | None:
     value = sum(
-        (price * entry.fraction for price, entry in zip(_entry_prices(plan, view), plan.entries, strict=True)), ZERO
+        (price * entry.fraction for price, entry in zip(worst_prices(plan, view), plan.entries, strict=True)), ZERO
     )
     value *= quantity
     collateral = view.balance.available_usdt
@@ -97,7 +98,3 @@ def _solve(plan: TradePlan, view: OpeningView, average_price: Decimal, collatera
         maintenance_margin_rate=view.maintenance_margin_rate,
         taker_fee_rate=view.fees.taker,
     )
-
-
-def _entry_prices(plan: TradePlan, view: OpeningView) -> list[Decimal]:
-    return [view.last_price if entry.price is None else entry.price for entry in plan.entries]

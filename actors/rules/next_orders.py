@@ -20,6 +20,7 @@ from actors.model.money import ZERO, ceil_to, floor_to
 from actors.model.order import OrderIntent, OrderKind
 from actors.model.position import PositionSide
 from actors.model.trade import Leg, LegState, Phase, Role, Trade
+from actors.model.trade_plan import SizedEntry
 from actors.rules.client_order_ids import epoch_of, format_client_order_id
 from actors.rules.ladder import RungState, respread
 from actors.rules.net_exit import resting_price
@@ -79,6 +80,7 @@ class _Draft:
         *,
         price: Decimal | None = None,
         trigger_price: Decimal | None = None,
+        immediate: bool = False,
     ) -> None:
         trade = self.trade
         revision = sum(1 for leg in trade.legs if leg.role is role and leg.index == index)
@@ -105,6 +107,7 @@ class _Draft:
             close_on_trigger=role is Role.STOP,
             position_index=trade.position_index,
             attached_stop=trade.backstop_price if entry else None,
+            immediate=immediate,
         )
         self.requests.append(
             OrderRequested(
@@ -332,7 +335,7 @@ def _keep_entries(draft: _Draft) -> None:
         leg = trade.latest(Role.ENTRY, index)
         if leg is None:
             if not over and not entry_forgotten(trade, index):
-                draft.place(Role.ENTRY, index, entry.quantity, price=entry.price)
+                _enter(draft, index, entry)
         elif leg.live:
             _keep_entry(draft, leg, over=over)
         elif not over and to_be_rebuilt(trade, leg):
@@ -341,6 +344,13 @@ def _keep_entries(draft: _Draft) -> None:
             )
             if left >= trade.instrument.min_quantity:
                 draft.place(Role.ENTRY, index, left, price=entry.price)
+
+
+def _enter(draft: _Draft, index: int, entry: SizedEntry) -> None:
+    """Place an entry for the first time: a market entry with a bound as a limit there that does not rest."""
+    bounded = entry.price is None and entry.bound_price is not None
+    price = entry.bound_price if bounded else entry.price
+    draft.place(Role.ENTRY, index, entry.quantity, price=price, immediate=bounded)
 
 
 def _keep_entry(draft: _Draft, leg: Leg, *, over: bool) -> None:
@@ -363,14 +373,14 @@ def entry_forgotten(trade: Trade, index: int) -> bool:
 
 
 def to_be_rebuilt(trade: Trade, leg: Leg) -> bool:
-    """A limit entry that the exchange, or somebody else, cancelled: rebuilt a few times, then let go.
+    """A resting entry that the exchange, or somebody else, cancelled: rebuilt a few times, then let go.
 
     One from before a loss of memory is let go at once: it may be we who cancelled it.
     """
     return (
         leg.state is LegState.CANCELLED
         and not leg.cancelled_by_us
-        and leg.intent.kind is OrderKind.LIMIT
+        and not leg.intent.takes
         and leg.revision < trade.parameters.entry_rebuilds
         and epoch_of(leg.client_order_id) >= trade.forgot_epoch
     )

@@ -19,6 +19,7 @@ from actors.rules.limits import Surroundings, refusals
 from actors.rules.liquidation import estimated_liquidation
 from actors.rules.net_plan import planned_holding, with_placeholders, with_prices
 from actors.rules.refusals import Refusal
+from actors.rules.size_words import asked_words, entry_price_words
 from actors.rules.sizing import size
 
 
@@ -88,8 +89,7 @@ def opened_news(fact: TradeOpened) -> Alert:
     """Tell the person that their trade was accepted, with the whole plan in figures."""
     plan, sized, base = fact.sized.plan, fact.sized, fact.instrument.base
     entries = ", ".join(
-        f"{plain(entry.quantity)} at {'market' if entry.price is None else plain(entry.price)}"
-        for entry in sized.entries
+        f"{plain(entry.quantity)} at {entry_price_words(entry, plan.position_side)}" for entry in sized.entries
     )
     rungs = ", ".join(
         f"{plain(quantity)} at {plain(rung.price)}"
@@ -105,6 +105,7 @@ def opened_news(fact: TradeOpened) -> Alert:
             f"entries {entries} {base}",
             f"targets {rungs} {base}",
             f"stop {plain(plan.stop_price)}, backstop {plain(fact.backstop_price)}",
+            asked_words(plan.size, sized.asked_usdt),
             f"margin {sized.margin_usdt:.2f} USDT at {plain(plan.leverage)}x",
             f"loss at the stop {sized.loss_at_stop_usdt:.2f} USDT, fees included",
             *plan_lines(sized),

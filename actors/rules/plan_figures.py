@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from actors.model.money import plain
+from actors.model.trade_plan import MarginShare, MarginUsdt
 
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15}")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
@@ -47,20 +48,37 @@ def single_price(text: str) -> Decimal | Problem:
     return number if number > 0 else Problem(value=text, limit="over 0", text="must be over 0: write a price like 1.15")
 
 
-def margin(text: str) -> Decimal | Problem:
-    """Read a share of the available balance: a number and a percent sign; give the fraction.
+def margin(text: str) -> MarginShare | MarginUsdt | Problem:
+    """Read a margin: a number and a percent sign (of the available balance), or a number and usdt.
 
     Its range is for rules.limits to judge, together with all the rest.
     """
+    amount = _number(text.lower().removesuffix("usdt")) if text.lower().endswith("usdt") else None
+    if amount is not None:
+        return MarginUsdt(amount_usdt=amount)
     number = _number(text.removesuffix("%"))
     if number is None:
-        return Problem(value=text, limit="a percentage", text="is no percentage: write one like 2%")
+        return Problem(
+            value=text,
+            limit="a percentage or an amount",
+            text="is no margin: write a share like 2% or an amount like 200usdt",
+        )
     if not text.endswith("%"):
         return Problem(
             value=text,
-            limit="a percentage",
-            text=f"has no percent sign: write {text}% for {plain(number)} percent of the available balance",
+            limit="a percentage or an amount",
+            text=f"has no unit: write {text}% for {plain(number)} percent of the available balance, or {text}usdt",
         )
+    return MarginShare(of_available=number / _WHOLE)
+
+
+def percentage(text: str, *, example: str) -> Decimal | Problem:
+    """Read a number and a percent sign; give the fraction. Its range is for rules.limits to judge."""
+    number = _number(text.removesuffix("%"))
+    if number is None:
+        return Problem(value=text, limit="a percentage", text=f"is no percentage: write one like {example}")
+    if not text.endswith("%"):
+        return Problem(value=text, limit="a percentage", text=f"has no percent sign: write {text}%")
     return number / _WHOLE
 
 

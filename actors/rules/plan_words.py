@@ -7,6 +7,7 @@ because of it. Enters: text. Stays out: figures and what they mean (rules.plan_f
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -24,15 +25,22 @@ _FIELDS = {
     "stop": "stop",
     "sl": "stop",
     "margin": "margin",
+    "risk": "risk",
     "leverage": "leverage",
+    "weights": "weights",
+    "weight": "weights",
+    "slippage": "slippage",
     "approach": "approach",
+    "preset": "preset",
     "account": "account",
 }
 # Exit rules; what they mean is in rules.plan_options.
 _OPTIONS = ("net", "floor", "loss", "breakeven", "follow", "trail", "trail-from", "leave-after", "expire")
 _FIELDS |= {name: name for name in _OPTIONS}
-_TAKE_A_WORD = {"approach", "account", "entries", "breakeven", "follow", "floor", "expire"}
-_KNOWN = "entries, targets, stop, margin, leverage, approach or account"
+FIELD_WORDS = frozenset(_FIELDS)
+_TAKE_A_WORD = {"approach", "account", "entries", "weights", "preset", "breakeven", "follow", "floor", "expire"}
+_UNITS = {"margin": "usdt"}  # a word that ends a figure, as in "200 usdt"
+_KNOWN = "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset or account"
 _SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "buy": PositionSide.LONG, "sell": PositionSide.SHORT}
 _DASHES = "-\u2013\u2014\u2212"  # a phone turns two hyphens into one dash
 _SYMBOL = re.compile(r"[A-Z0-9]{2,20}USDT")
@@ -54,14 +62,33 @@ class Reading:
 
 def read_words(text: str) -> Reading:
     """Take a line apart: an optional /trade, symbol and side in either order, then fields in any order."""
-    reading = Reading()
-    words = re.sub(r"([A-Za-z])=", r"\1 ", text).split()
+    words = _split(text)
     if words and words[0].split("@")[0].lower() == "/trade":
         words = words[1:]
+    reading, opening = _read_fields(words, headless=False)
+    _read_opening(reading, opening)
+    return reading
+
+
+def read_fields(text: str) -> Reading:
+    """Take words apart that have neither symbol nor side; anything before the first field is refused."""
+    reading, opening = _read_fields(_split(text), headless=True)
+    for word in opening:
+        _refuse_unknown(reading, word)
+    return reading
+
+
+def _split(text: str) -> list[str]:
+    return re.sub(r"([A-Za-z])=", r"\1 ", text).split()
+
+
+def _read_fields(words: Sequence[str], *, headless: bool) -> tuple[Reading, list[str]]:
+    """Give the fields, and the words before the first of them."""
+    reading = Reading()
     opening: list[str] = []
     current: str | None = None  # the field being read; "" while passing over what cannot be placed
     for word in words:
-        name = _field_named(reading, word, current, may_guess=bool(opening))
+        name = _field_named(reading, word, current, may_guess=headless or bool(opening))
         if name is not None and name in reading.values:
             reading.refuse(name, word, "once", f"{name} is written twice: write it once")
             current = ""
@@ -73,13 +100,12 @@ def read_words(text: str) -> Reading:
             current = ""
         elif current is None:
             opening.append(word)
-        elif current and _WORD.fullmatch(word) and reading.values[current]:
+        elif current and _WORD.fullmatch(word) and reading.values[current] and word.lower() != _UNITS.get(current):
             _refuse_unknown(reading, word)
             current = ""
         elif current:
             reading.values[current] += word  # a value may hold spaces, as in "1.19, 1.18" or "2 %"
-    _read_opening(reading, opening)
-    return reading
+    return reading, opening
 
 
 def _field_named(reading: Reading, word: str, current: str | None, *, may_guess: bool) -> str | None:

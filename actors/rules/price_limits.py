@@ -13,8 +13,12 @@ from actors.model.account import OpeningView
 from actors.model.money import ONE, ZERO, ceil_to, floor_to, is_multiple, plain
 from actors.model.position import PositionSide
 from actors.model.trade_plan import TradePlan
+from actors.rules.entry_prices import bound_price, worst_prices
+from actors.rules.plan_ranges import slippage_range
 from actors.rules.refusals import Refusal
 from actors.rules.wording import percent
+
+_PERCENT_STEP = Decimal("0.0001")  # shares are suggested in hundredths of a percent
 
 
 def fractions_hold(fractions: Sequence[Decimal]) -> bool:
@@ -38,6 +42,28 @@ def entries_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
                 text=f"entry {plain(price)} is {beyond} the last price {plain(view.last_price)} and would fill at once "
                 f"as a taker: write market, or a price no {'higher' if long else 'lower'} than that",
             )
+
+
+def slippage_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
+    """Check the slippage bound: that there is a market entry for it, its range, and that it leaves room for a tick."""
+    if plan.slippage is None:
+        return
+    written, tick = percent(plan.slippage), view.instrument.tick_size
+    if all(entry.price is not None for entry in plan.entries):
+        text = f"slippage {written} bounds market entries, and none is written: leave it out, or write entries market"
+        yield Refusal(field="slippage", value=written, limit="market entries", text=text)
+        return
+    wrong = tuple(slippage_range(plan.slippage))
+    yield from wrong
+    if not wrong and bound_price(plan, view) == view.last_price:
+        least = percent(ceil_to(tick / view.last_price, _PERCENT_STEP))
+        yield Refusal(
+            field="slippage",
+            value=written,
+            limit=f"one tick of {plain(tick)}",
+            text=f"slippage {written} of the last price {plain(view.last_price)} is less than one tick of "
+            f"{plain(tick)}: write {least} or more",
+        )
 
 
 def stop_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
@@ -65,8 +91,9 @@ def targets_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
     long = plan.position_side is PositionSide.LONG
     where, order = ("above", "rising") if long else ("below", "falling")
     yield from _fractions("targets", [rung.fraction for rung in plan.rungs])
-    entered = [view.last_price if entry.price is None else entry.price for entry in plan.entries] or [view.last_price]
+    entered = worst_prices(plan, view) or [view.last_price]
     bound = max(entered) if long else min(entered)
+    at_most = " (the slippage bound)" if bound == bound_price(plan, view) else ""
     prices = [rung.price for rung in plan.rungs]
     for price in prices:
         yield from _on_tick("targets", "target", price, view)
@@ -76,7 +103,7 @@ def targets_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
                 value=plain(price),
                 limit=plain(bound),
                 text=f"target {plain(price)} of a {plan.position_side.value} must lie {where} every entry: "
-                f"write a price {where} {plain(bound)}",
+                f"write a price {where} {plain(bound)}{at_most}",
             )
     in_order = sorted(set(prices), reverse=not long)
     if prices != in_order:

@@ -102,6 +102,8 @@ def _cancel_news(trade: Trade, before: Leg | None, leg: Leg) -> Iterator[Alert]:
     if leg.cancelled_by_us or (before is not None and before.pending is not None and before.pending.cancels):
         if leg.role is Role.ENTRY:
             yield _entry_cancelled(trade, leg)
+    elif leg.role is Role.ENTRY and leg.intent.takes and trade.exit_reason in {None, ExitReason.NO_ENTRY}:
+        yield _entry_fell_short(trade, leg)
     elif _loss_worth_telling(trade, leg):
         yield _cancelled_outside(trade, leg)
 
@@ -248,6 +250,21 @@ def _cancelled_outside(trade: Trade, leg: Leg) -> Alert:
         leg.client_order_id,
         f"{_name(leg)} was cancelled by somebody else",
         f"reason given: {leg.text or 'none'}",
+    )
+
+
+def _entry_fell_short(trade: Trade, leg: Leg) -> Alert:
+    """The market did not offer all of it within the bound (its own, or the exchange's band)."""
+    base, missing = trade.instrument.base, leg.quantity - leg.filled_quantity
+    bound = f"the price bound {plain(leg.price)}" if leg.intent.immediate and leg.price else "the exchange's price band"
+    return _alert(
+        trade,
+        "entry_fell_short",
+        Severity.WARNING,
+        leg.client_order_id,
+        f"entry {leg.index} filled {plain(leg.filled_quantity)} of {plain(leg.quantity)} {base}",
+        f"{plain(missing)} {base} were not to be had within {bound}; they are not tried again",
+        "what was filled is kept, with its stop and its targets" if leg.filled_quantity else "nothing is open",
     )
 
 

@@ -21,6 +21,7 @@ from actors.model.trade_plan import SizedPlan
 from actors.rules import exit_words
 from actors.rules.ages import span
 from actors.rules.chat_commands import confirm_buttons, say_button
+from actors.rules.size_words import asked_words, entry_price_words
 from actors.rules.wording import percent, usdt
 
 Prices = Mapping[str, PriceReading]
@@ -166,8 +167,9 @@ def _plan_title(sized: SizedPlan) -> str:
 def _plan_lines(sized: SizedPlan) -> tuple[str, ...]:
     plan = sized.plan
     entries = [
-        f"entry {place}: {plain(entry.quantity)} at {'market' if entry.price is None else plain(entry.price)}"
-        for place, entry in enumerate(sized.entries, start=1)
+        f"entry {place}: {plain(entry.quantity)} at {entry_price_words(entry, plan.position_side)}"
+        f"{f' ({percent(planned.fraction)})' if len(plan.entries) > 1 else ''}"
+        for place, (planned, entry) in enumerate(zip(plan.entries, sized.entries, strict=True), start=1)
     ]
     targets = [
         f"target {place}: {plain(rung.price)} for {plain(quantity)} ({percent(rung.fraction)})"
@@ -180,8 +182,9 @@ def _plan_lines(sized: SizedPlan) -> tuple[str, ...]:
         f"together {plain(sized.quantity)}, worth {usdt(sized.notional_usdt)} at {_price(sized.reference_price)}",
         *targets,
         f"stop {plain(plan.stop_price)}: loss {usdt(sized.loss_at_stop_usdt)} with fees, if all entries fill",
-        f"margin {usdt(sized.margin_usdt)} ({percent(plan.margin_fraction)}), leverage {plain(plan.leverage)}",
-        f"approach {plan.approach.value}",
+        asked_words(plan.size, sized.asked_usdt),
+        f"margin {usdt(sized.margin_usdt)}, leverage {plain(plan.leverage)}",
+        f"approach {plan.approach.value}{f', preset {plan.preset}' if plan.preset else ''}",
         *exit_words.plan_lines(sized),
         *sized.notes,
     )

@@ -41,7 +41,7 @@ def place(order: OrderIntent) -> Params:
         if order.price is None:
             raise ValueError(f"a limit order has no price: {order.client_order_id}")
         params["price"] = plain(order.price)
-        params["timeInForce"] = "GTC"
+        params["timeInForce"] = "IOC" if order.immediate else "GTC"
     if order.trigger_price is not None:
         if order.trigger_rises is None:
             raise ValueError(f"a conditional order does not say whether it fires rising: {order.client_order_id}")

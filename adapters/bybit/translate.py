@@ -112,6 +112,7 @@ def order(row: Row) -> ObservedOrder:
         position_index=integer(row, "positionIdx") or 0,
         fee_usdt=_fee_so_far(row),
         reason=_reason(row, status),
+        immediate=limit is not None and text(row, "timeInForce") == "IOC" and text(row, "orderType") == "Limit",
         reduced_away=text(row, "cancelType") == "CancelByReduceOnly",
         is_position_stop=position_stop,
         updated_at=instant(row, "updatedTime", "createdTime"),

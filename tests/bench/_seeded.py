@@ -41,7 +41,7 @@ from actors.messages.trading import StartMonitor, TradeOpened
 from actors.model.account import OpeningView
 from actors.model.position import PositionSide
 from actors.model.trade import BackstopSettings, Phase, Trade, TradeParameters
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, MarginUsdt, PlannedEntry, PlannedRung, SizedPlan, TradePlan
 from actors.rules.backstop import backstop_price
 from actors.rules.client_order_ids import is_ours, new_trade_id
 from actors.rules.decision import decide
@@ -329,7 +329,7 @@ def _plan(instrument: Instrument, view: OpeningView, margin_usdt: Decimal) -> Tr
             for above, share in RUNGS
         ),
         stop_price=instrument.to_tick(price * (1 - STOP_BELOW)),
-        margin_fraction=margin_usdt / view.balance.available_usdt,
+        size=MarginUsdt(amount_usdt=margin_usdt),
         leverage=LEVERAGE,
     )
 

@@ -12,7 +12,7 @@ from actors.model.instrument import FeeRates, Instrument
 from actors.model.order import OrderIntent, OrderKind
 from actors.model.position import PositionSide
 from actors.model.trade import Leg, LegState, Reduction, Role, Trade, TradeParameters
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, MarginShare, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 FEES = FeeRates(maker=Decimal("0.0002"), taker=Decimal("0.00055"))
@@ -27,7 +27,7 @@ def trade(*legs: Leg, side: PositionSide = PositionSide.LONG) -> Trade:
         entries=(PlannedEntry(price=Decimal("1.20"), fraction=Decimal(1)),),
         rungs=(PlannedRung(price=Decimal("1.30"), fraction=Decimal(1)),),
         stop_price=Decimal("1.10"),
-        margin_fraction=Decimal("0.02"),
+        size=MarginShare(of_available=Decimal("0.02")),
         leverage=Decimal(10),
     )
     return Trade(
@@ -35,6 +35,7 @@ def trade(*legs: Leg, side: PositionSide = PositionSide.LONG) -> Trade:
         number=1,
         label=f"main/XRPUSDT/{side.value}/conservative/7K3Q9X",
         sized=SizedPlan(
+            asked_usdt=Decimal(200),
             plan=plan,
             entries=(SizedEntry(price=Decimal("1.20"), quantity=Decimal(100)),),
             quantity=Decimal(100),

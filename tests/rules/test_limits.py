@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.model.account import MarginMode, OpeningView
 from actors.model.position import ObservedPosition, PositionMode, PositionSide
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, MarginShare, PlannedEntry, PlannedRung, SizedPlan, TradePlan
 from actors.rules.backstop import backstop_price, inside_liquidation
 from actors.rules.limits import Surroundings, refusals
 from actors.rules.liquidation import estimated_liquidation
@@ -166,8 +166,11 @@ def test_a_short_is_the_mirror_image(old: str, new: str, text: str, view: Openin
 @pytest.mark.parametrize(
     ("changes", "starts"),
     [
-        ({"margin_fraction": Decimal(0)}, ["margin 0% of the available balance must be over 0% and up to 100%"]),
-        ({"margin_fraction": Decimal("1.2")}, ["margin 120% of the available balance must be over 0%"]),
+        (
+            {"size": MarginShare(of_available=Decimal(0))},
+            ["margin 0% of the available balance must be over 0% and up to 100%"],
+        ),
+        ({"size": MarginShare(of_available=Decimal("1.2"))}, ["margin 120% of the available balance must be over 0%"]),
         ({"entries": ()}, ["entries are missing: write a price like 1.19, or market"]),
         ({"rungs": ()}, ["targets are missing: write at least one price"]),
         ({"stop_price": Decimal(0)}, ["stop 0 must be over 0"]),
@@ -365,7 +368,7 @@ def plans(draw: st.DrawFn) -> TradePlan:
             for each, share in zip(rungs, SHARES[len(rungs)], strict=True)
         ),
         stop_price=entries[-1] - side.sign * tick * draw(st.integers(1, 2000)),
-        margin_fraction=draw(st.decimals("0.0001", "0.01", places=4)),
+        size=MarginShare(of_available=draw(st.decimals("0.0001", "0.01", places=4))),
         leverage=Decimal(draw(st.integers(1, 75))),
     )
 
@@ -389,7 +392,7 @@ def test_what_is_admitted_can_be_sized_and_meets_its_backstop_before_liquidation
 def test_a_leverage_advised_against_liquidation_is_accepted(view: OpeningView, plan: TradePlan) -> None:
     guarded = backstop_price(plan.position_side, [plan.stop_price], view.instrument.tick_size)
     surroundings = Surroundings(backstop_price=guarded)
-    plan = replace(plan, margin_fraction=Decimal("0.05"))
+    plan = replace(plan, size=MarginShare(of_available=Decimal("0.05")))
     for advice in (text for text in texts(plan, view, surroundings) if "or leverage" in text):
         leverage = Decimal(advice.split("or leverage ")[1].split(" ")[0])
         assert texts(replace(plan, leverage=leverage), view, surroundings) == []

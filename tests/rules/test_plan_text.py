@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from actors.model.money import plain
 from actors.model.position import PositionSide
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, TradePlan
+from actors.model.trade_plan import Approach, MarginShare, PlannedEntry, PlannedRung, TradePlan
 from actors.rules.plan_text import parse_plan, usual_rung_fractions
 from actors.rules.refusals import Refusal
 
-FIELDS = "entries, targets, stop, margin, leverage, approach or account"
+FIELDS = "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset or account"
 LINE = "XRPUSDT long entries 1.19,1.18 targets 1.2,1.21,1.22,1.23 stop 1.15 margin 2% leverage 10"
 
 
@@ -52,7 +52,7 @@ def test_a_line_becomes_a_plan() -> None:
             for price, fraction in zip(decimals("1.2 1.21 1.22 1.23"), decimals("0.85 0.05 0.05 0.05"), strict=True)
         ),
         stop_price=Decimal("1.15"),
-        margin_fraction=Decimal("0.02"),
+        size=MarginShare(of_available=Decimal("0.02")),
         leverage=Decimal(10),
         cancel_entries_on_first_target=False,
         chat_id=17,
@@ -154,8 +154,9 @@ def test_usual_shares_are_a_setting() -> None:
         ("stop", "1,061,000.5", "stop 1,061,000.5 has commas: write 1061000.5"),
         ("stop", "1_150", "stop 1_150 is no number: write digits and a point, like 1.15"),
         ("stop", "\u0661.15", "stop \u0661.15 is no number: write digits and a point, like 1.15"),
-        ("margin", "2", "margin 2 has no percent sign: write 2% for 2 percent of the available balance"),
-        ("margin", "two%", "margin two% is no percentage: write one like 2%"),
+        ("margin", "2", "margin 2 has no unit: write 2% for 2 percent of the available balance, or 2usdt"),
+        ("margin", "two%", "margin two% is no margin: write a share like 2% or an amount like 200usdt"),
+        ("margin", "usdt", "margin usdt is no margin: write a share like 2% or an amount like 200usdt"),
         ("leverage", "ten", "leverage ten is no leverage: write a number like 10"),
         ("leverage", "0", "leverage 0 is no leverage: write a number like 10"),
     ],
@@ -180,7 +181,7 @@ def test_two_near_whole_prices_are_two_prices() -> None:
         (LINE.replace("XRPUSDT", "XRP/USDT"), "XRP/USDT is no symbol of a USDT perpetual: write XRPUSDT"),
         (LINE.replace("XRPUSDT", "xrpusdt.p"), "xrpusdt.p is no symbol of a USDT perpetual: write XRPUSDT"),
         (LINE + " stop 1.14", "stop is written twice: write it once"),
-        (LINE + " approach fast", "approach fast is not known here: write conservative"),
+        (LINE + " approach quick", "approach quick is not known here: write conservative"),
         (LINE + " account mian", "account mian is not known here: write main"),
         (
             LINE + " please",
@@ -203,7 +204,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_line() -> None:
         "entries 65,000 has a comma that parts prices, not thousands",
         "targets are missing",
         "stop is missing",
-        "margin 2 has no percent sign",
+        "margin 2 has no unit",
         "leverage is missing",
     ]
 
@@ -242,6 +243,6 @@ def test_written_figures_are_read_back_exactly(
     plan = plan_of(f"XRPUSDT short {figures}")
     assert [entry.price for entry in plan.entries] == entries
     assert [rung.price for rung in plan.rungs] == targets
-    assert (plan.stop_price, plan.margin_fraction) == (stop, Decimal(margin) / 100)
+    assert (plan.stop_price, plan.size) == (stop, MarginShare(of_available=Decimal(margin) / 100))
     assert sum(entry.fraction for entry in plan.entries) == 1
     assert sum(rung.fraction for rung in plan.rungs) == 1

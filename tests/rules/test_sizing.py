@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.model.account import OpeningView
 from actors.model.position import PositionSide
-from actors.model.trade_plan import PlannedEntry, SizedPlan, TradePlan
+from actors.model.trade_plan import MarginShare, PlannedEntry, SizedPlan, TradePlan
 from actors.rules.sizing import size
 
 
@@ -25,7 +25,7 @@ def refused(plan: TradePlan, view: OpeningView) -> list[str]:
 
 
 def with_margin(plan: TradePlan, fraction: str) -> TradePlan:
-    return replace(plan, margin_fraction=Decimal(fraction))
+    return replace(plan, size=MarginShare(of_available=Decimal(fraction)))
 
 
 def test_margin_times_leverage_less_both_fees_is_spread_over_the_entries(plan: TradePlan, view: OpeningView) -> None:
@@ -131,7 +131,9 @@ def test_what_is_sized_fits_the_balance_with_both_fees(
     vast = replace(view.instrument, max_market_quantity=Decimal(10**7), max_limit_quantity=Decimal(10**7))
     view = replace(view, last_price=last, instrument=vast)
     entries = data.draw(st.sampled_from([plan.entries, (PlannedEntry(price=None, fraction=Decimal(1)),)]))
-    asked = replace(plan, margin_fraction=margin, leverage=Decimal(leverage), position_side=side, entries=entries)
+    asked = replace(
+        plan, size=MarginShare(of_available=margin), leverage=Decimal(leverage), position_side=side, entries=entries
+    )
     made = sized(asked, view)
     # The fee to leave is taken at the bankruptcy price: value times (1 - 1/L) for a long, (1 + 1/L) for a short.
     bankrupt = made.notional_usdt * (1 - side.sign / Decimal(leverage))
@@ -155,8 +157,10 @@ def test_the_margin_advised_for_too_small_an_entry_is_enough(
         replace(first, fraction=Decimal(share) / 100),
         replace(second, fraction=Decimal(100 - share) / 100),
     )
-    asked = replace(plan, entries=uneven, leverage=Decimal(leverage), margin_fraction=Decimal("0.000001"))
+    asked = replace(
+        plan, entries=uneven, leverage=Decimal(leverage), size=MarginShare(of_available=Decimal("0.000001"))
+    )
     advised = [text.split("write margin ")[1].split("%")[0] for text in refused(asked, poor) if "write margin" in text]
     wanted = max((Decimal(text) / 100 for text in advised), default=None)
     if wanted is not None and len(advised) == len(uneven):
-        assert isinstance(size(replace(asked, margin_fraction=wanted), poor), SizedPlan)
+        assert isinstance(size(replace(asked, size=MarginShare(of_available=wanted)), poor), SizedPlan)

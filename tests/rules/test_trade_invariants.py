@@ -34,7 +34,7 @@ from actors.model.instrument import FeeRates, Instrument
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.position import PositionSide
 from actors.model.trade import LegState, Phase, Role, Trade, TradeParameters
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, MarginShare, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
 from actors.rules.decision import decide
 from actors.rules.next_orders import Asker, doubtful_legs
 from actors.rules.position_life import fold, opened
@@ -60,7 +60,7 @@ def an_opening(side: PositionSide, lots: tuple[int, ...], *, keep_entries: bool,
             PlannedRung(price=D(100) + sign * at, fraction=fraction) for at, fraction in enumerate(fractions, start=1)
         ),
         stop_price=D(100) - sign * 10,
-        margin_fraction=D("0.02"),
+        size=MarginShare(of_available=D("0.02")),
         leverage=D(10),
         cancel_entries_on_first_target=not keep_entries,
     )
@@ -69,6 +69,7 @@ def an_opening(side: PositionSide, lots: tuple[int, ...], *, keep_entries: bool,
         number=1,
         label="main/SOLUSDT/7K3Q9X",
         sized=SizedPlan(
+            asked_usdt=D(200),
             plan=plan,
             entries=entries,
             quantity=total,

@@ -25,7 +25,7 @@ from actors.model.instrument import FeeRates, Instrument
 from actors.model.order import ObservedOrder, OrderKind, OrderSide, OrderState
 from actors.model.position import PositionSide
 from actors.model.trade import LegState, Phase, Role, Trade, TradeParameters
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, MarginShare, PlannedEntry, PlannedRung, SizedEntry, SizedPlan, TradePlan
 from actors.rules.decision import Decision, decide
 from actors.rules.next_orders import Asker, doubtful_legs
 from actors.rules.position_life import fold, opened
@@ -74,11 +74,12 @@ def opening(
         ),
         rungs=rungs,
         stop_price=D("1.20") - sign * D("0.05"),
-        margin_fraction=D("0.02"),
+        size=MarginShare(of_available=D("0.02")),
         leverage=D(10),
         cancel_entries_on_first_target=not keep_entries,
     )
     sized = SizedPlan(
+        asked_usdt=D(200),
         plan=plan,
         entries=tuple(
             SizedEntry(price=price, quantity=quantity) for price, quantity in zip(entry_prices, quantities, strict=True)

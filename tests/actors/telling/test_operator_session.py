@@ -39,6 +39,7 @@ TRADE = "/trade XRPUSDT long entries 1.19,1.18 targets 1.2,1.21,1.22,1.23 stop 1
 def sized(plan: TradePlan) -> SizedPlan:
     return SizedPlan(
         plan=plan,
+        asked_usdt=Decimal(12),
         entries=tuple(SizedEntry(price=entry.price, quantity=Decimal(50)) for entry in plan.entries),
         quantity=Decimal(100),
         reference_price=Decimal("1.185"),
@@ -318,7 +319,8 @@ def test_a_trade_is_shown_with_its_consequences_before_anything_is_sent(chat: Ch
         "target 1: 1.2 for 85 (85%)",
         "target 3: 1.22 merged into another",
         "stop 1.15: loss 3.63 USDT with fees",
-        "margin 11.85 USDT (2%), leverage 10",
+        "sized by margin 2% of the available balance: 12.00 USDT with fees",
+        "margin 11.85 USDT, leverage 10",
         "under the minimum",
     ):
         assert part in text

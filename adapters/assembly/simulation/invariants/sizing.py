@@ -11,6 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from actors.messages.trading import TradeOpened
+from actors.model.trade_plan import MarginShare
 from adapters.assembly.simulation.invariants.held import ZERO, Held
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.instruments import Instrument
@@ -51,19 +52,22 @@ def _check_grid(rules: Instrument, fact: TradeOpened) -> None:
 def _check_balance(venue: Venue, account: Account, fact: TradeOpened, *, quiet: bool) -> None:
     """Notional N of margin M: what N binds (margin, the fee in, the fee out at bankruptcy) is M of the balance."""
     sized, plan = fact.sized, fact.sized.plan
+    if not isinstance(plan.size, MarginShare):
+        return  # the worlds' people write shares of the balance and nothing else yet
+    share = plan.size.of_available
     taker = venue.margin.fees.taker
     binds = 1 / plan.leverage + taker * (2 + 1 / plan.leverage)
     balance = venue.margin.available(account) if quiet else account.wallet
-    asked = plan.margin_fraction * balance
+    asked = share * balance
     if sized.notional_usdt * binds > asked * (1 + ROUNDED):
-        text = f"binds {sized.notional_usdt * binds} USDT, {plan.margin_fraction} of {balance} is {asked}"
+        text = f"binds {sized.notional_usdt * binds} USDT, {share} of {balance} is {asked}"
         raise Violated("I5", fact.trade_id, text)
     if not quiet:
         return
     step = venue.markets[plan.symbol].instrument.quantity_step
     lost = sum((step * (entry.price or sized.reference_price) for entry in sized.entries), ZERO) * binds
     if sized.notional_usdt * binds < asked * (1 - ROUNDED) - lost:
-        text = f"binds only {sized.notional_usdt * binds} USDT, {plan.margin_fraction} of {balance} is {asked}"
+        text = f"binds only {sized.notional_usdt * binds} USDT, {share} of {balance} is {asked}"
         raise Violated("I5", fact.trade_id, text)
 
 

@@ -1,0 +1,58 @@
+"""Plan presets: named words of an order that stand in the settings, and are meant wherever a line does not say else.
+
+Enters: a line taken apart, the presets. Stays out: files, what the words mean (rules.plan_text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from actors.rules.plan_words import Reading, read_fields
+
+_EITHER = ({"margin", "risk"},)  # where a line names one of these, none of them is taken from the preset
+
+
+def complete(reading: Reading, presets: Mapping[str, str]) -> None:
+    """Add to a line the words of the preset it names; what the line says itself wins.
+
+    A preset that is not known is refused with those that are. What the preset says of something that the line has
+    replaced goes with it: weights where the line writes shares, a slippage where it writes limits.
+
+    Args:
+        reading: a line taken apart; changed.
+        presets: name (in small letters) to words.
+
+    """
+    given = reading.values.get("preset")
+    if given is None:
+        return
+    name = given.lower()
+    if name not in presets:
+        _refuse_unknown(reading, given, presets)
+        return
+    values = read_fields(presets[name]).values
+    written = reading.values
+    for group in _EITHER:
+        if group & written.keys():
+            values = {field: value for field, value in values.items() if field not in group}
+    if written.get("approach", "").lower() == "fast":
+        values.pop("weights", None)
+    entries = written.get("entries")
+    if entries is not None and "@" in entries:
+        values.pop("weights", None)
+    if entries is not None and "market" not in entries.lower():
+        values.pop("slippage", None)
+    reading.values = {**values, **written, "preset": name}
+
+
+def _refuse_unknown(reading: Reading, given: str, presets: Mapping[str, str]) -> None:
+    shown = given or "(nothing)"
+    if not presets:
+        text = f"preset {shown} is not known, and the settings hold none: leave it out, or add it to plan_presets there"
+        reading.refuse("preset", given, "a preset of the settings", text)
+        return
+    near = get_close_matches(given.lower(), presets, n=1)
+    meant = f"write {near[0]}; " if near else ""
+    known = ", ".join(sorted(presets))
+    reading.refuse("preset", given, known, f"preset {shown} is not known: {meant}the settings hold {known}")
