@@ -89,6 +89,27 @@ def test_a_second_outcome_that_does_not_say_so_is_found_at_rest(commands: Comman
         commands.check_rest(())
 
 
+def test_outcomes_that_cross_are_told_from_one_too_many() -> None:
+    def ended() -> Commands:
+        commands = Commands()
+        commands.kept(record(1, 2, 3), 10.0)
+        commands.seen(sight(11.0, title="of 1"))
+        commands.seen(sight(12.0, title="of 2", message_id=2))
+        commands.kept(record(1, 3), 12.5)
+        commands.seen(sight(13.0, title="(again) of 1", message_id=3))
+        commands.kept(record(3), 13.1)
+        commands.seen(sight(13.3, title="(again) of 1", message_id=4))
+        commands.seen(sight(13.5, title="of 3", message_id=5))
+        commands.kept(record(), 13.6)
+        return commands
+
+    ended().check_rest(())
+    too_many = ended()
+    too_many.seen(sight(13.4, title="of 2", message_id=6))
+    with broken("I8", "beyond all commands"):
+        too_many.check_rest(())
+
+
 def test_a_command_without_an_end_and_an_update_nobody_took_are_found_at_rest(commands: Commands) -> None:
     with broken("I8", "never acknowledged"):
         commands.check_rest(("update 4",))

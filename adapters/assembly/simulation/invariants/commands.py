@@ -28,6 +28,18 @@ class Sight:
     title: str
 
 
+@dataclass(slots=True, kw_only=True)
+class _Outcome:
+    """A command that has ended, and what is taken for the outcome that was seen of it: which is whose nobody says."""
+
+    since: float  # monotonic seconds
+    until: float
+    sight: Sight
+
+    def may_be(self, sight: Sight) -> bool:
+        return self.since <= sight.at <= self.until
+
+
 class Commands:
     """The person's commands, from their acceptance to what was seen of them."""
 
@@ -36,6 +48,7 @@ class Commands:
         self._tapped: dict[int, int | None] = {}  # the message each of these was pressed under
         self._ended: set[int] = set()
         self._sights: list[Sight] = []  # that no command has been found for yet, oldest first
+        self._outcomes: list[_Outcome] = []  # those that were sent as messages of their own
 
     def seen(self, sight: Sight) -> None:
         self._sights.append(sight)
@@ -50,9 +63,9 @@ class Commands:
                 self._accepted[update_id] = now
                 self._tapped[update_id] = each.message_id
         for update_id in [each for each in self._accepted if each not in pending]:
-            self._end(update_id, unseeing_until)
+            self._end(update_id, now, unseeing_until)
 
-    def _end(self, update_id: int, unseeing_until: float) -> None:
+    def _end(self, update_id: int, now: float, unseeing_until: float) -> None:
         since, tapped = self._accepted.pop(update_id), self._tapped.pop(update_id)
         self._ended.add(update_id)
         fitting = [
@@ -65,6 +78,8 @@ class Commands:
         # An outcome that replaces the tapped message can be nobody else's.
         own = next((each for each in fitting if each.edited), fitting[0])
         repeats = (each for each in self._sights if each.edited and own.edited)  # of the same outcome, in its place
+        if not own.edited:
+            self._outcomes.append(_Outcome(since=since - 1.0, until=now, sight=own))
         same = {own, *(each for each in repeats if (each.message_id, each.title) == (own.message_id, own.title))}
         self._sights = [each for each in self._sights if each not in same]
 
@@ -75,6 +90,21 @@ class Commands:
         if self._accepted:
             raise Violated("I8", str(min(self._accepted)), "a command has no outcome that was seen")
         for each in self._sights:
-            if not each.edited and AGAIN not in each.title:
+            if not each.edited and AGAIN not in each.title and not self._find_place(each, set()):
                 text = f"shown at {each.at:.1f} beyond all commands, without saying that it is a repeat: {each.title}"
                 raise Violated("I8", str(each.message_id), text)
+
+    def _find_place(self, sight: Sight, tried: set[int]) -> bool:
+        """Let another command have had this outcome: what was taken for its own is a repeat, or has such a place too.
+
+        Answers cross: one command's first attempt may be seen, unclear to the daemon, before the outcome of an older
+        one, and its repeat long after both.
+        """
+        for number, outcome in enumerate(self._outcomes):
+            if number in tried or not outcome.may_be(sight):
+                continue
+            tried.add(number)
+            if AGAIN in outcome.sight.title or self._find_place(outcome.sight, tried):
+                outcome.sight = sight
+                return True
+        return False
