@@ -18,7 +18,7 @@ from actors.model.screen import Screen
 from actors.ports import OperatorSaid, OperatorTapped
 from actors.rules import session_record
 from actors.rules.ages import span
-from runtime import LATER, Actor, Answered, NotAnswered, handles
+from runtime import LATER, Actor, Answered, NotAnswered, Reply, handles
 from runtime.retry import ErrorClass, RetryAfter, RetryPolicy
 
 SHOW_SECONDS = 60.0  # over all time limits of one send; past it the outcome of showing is unknown
@@ -96,6 +96,7 @@ class Conversation(Actor):
         self._changes = 0  # of the record, counted
         self._written = 0  # the newest change known to be durable
         self._writing = 0  # the change being written; 0: none
+        self._owed: list[tuple[int, Reply]] = []  # who is told once that change is durable
 
     def on_start(self) -> None:
         self._read_record()
@@ -249,6 +250,9 @@ class Conversation(Actor):
 
     def _on_written(self) -> None:
         self._written, self._writing = self._writing, 0
+        for _, reply in (each for each in self._owed if each[0] <= self._written):
+            reply.answer(True)
+        self._owed = [each for each in self._owed if each[0] > self._written]
         for ending in tuple(self._endings.values()):
             if ending.then is not None and ending.then_change <= self._written:
                 then, ending.then = ending.then, None
@@ -295,7 +299,7 @@ class Conversation(Actor):
             return None
         if session_record.is_used(self._record, pending.update_id):
             self.context.log.info("update_repeated", update_id=pending.update_id)
-            return True
+            return self._once_written()
         pressed_again = pending.data and session_record.is_under_way(self._record, pending.data)
         if pressed_again or session_record.is_full(self._record):
             self.context.log.warning("command_ignored", update_id=pending.update_id, pressed_again=bool(pressed_again))
@@ -311,6 +315,13 @@ class Conversation(Actor):
             self.begin(pending)
 
         self.change_first(pending.update_id, accepted, recorded)
+        return LATER
+
+    def _once_written(self) -> Any:
+        """Answer True once the record, as it is now, is durable: what only memory knows is lost in a crash."""
+        if self._written == self._changes:
+            return True
+        self._owed.append((self._changes, self.context.defer_reply()))
         return LATER
 
     # --- answers and silences ---------------------------------------------------------------------------------------

@@ -394,6 +394,10 @@ class World:
         """Have the next such message vanish before the actor sees it."""
         self._inject(path, message_type, InjectedFault(lose=True))
 
+    def slow(self, path: str, message_type: type, *, seconds: float) -> None:
+        """Have the actor's next handler of such a message take so long."""
+        self._inject(path, message_type, InjectedFault(spend_seconds=seconds))
+
     def _inject(self, path: str, message_type: type, fault: InjectedFault) -> None:
         left = [fault]
         self.system.intercept(

@@ -28,9 +28,10 @@ from actors.messages.trading import (
 )
 from actors.model.trade_plan import SizedEntry, SizedPlan, TradePlan
 from actors.operator_session import OperatorSession
+from actors.ports import OperatorSaid
 from actors.rules.chat_commands import HELP
 from actors.rules.plan_text import parse_plan
-from runtime import LATER, Actor, ChildSpec, Refused, SupervisorSpec, handles
+from runtime import LATER, Actor, AskTimeout, ChildSpec, Refused, SupervisorSpec, handles
 
 RECORD = DocumentQuestion(name="chat/17")
 TRADE = "/trade XRPUSDT long entries 1.19,1.18 targets 1.2,1.21,1.22,1.23 stop 1.15 margin 2% leverage 10"
@@ -544,6 +545,19 @@ def test_commands_wait_for_a_store_that_is_away(chat: Chat) -> None:
     chat.write("/version")
     chat.world.crash(addresses.STORE, PutDocument)
     assert chat.write("/help", wait=30).screen.title == "Commands"
+
+
+def test_an_update_that_comes_again_is_not_acknowledged_before_its_record_is_durable(chat: Chat) -> None:
+    """The first hand-over got no answer: the store was slow. Memory knows the update; a crash would lose it."""
+    world = chat.world
+    chat.write("/version")
+    world.slow(addresses.STORE, PutDocument, seconds=20.0)
+    again = OperatorSaid(update_id=77, chat_id=17, user_id=17, text="/help", said_at=world.now())
+    for _ in range(3):
+        with pytest.raises(AskTimeout):
+            world.system.ask(chat.session, again, timeout_seconds=2.0)
+    assert world.system.ask(chat.session, again, timeout_seconds=30.0) is True
+    assert 77 in codec.decode(*world.disk.committed.documents["chat/17"]).used_updates
 
 
 @pytest.mark.parametrize("steps", range(9, 40))  # it is accepted by the ninth
