@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.model.account import OpeningView
@@ -190,9 +190,9 @@ class Situation:
 def situations(draw: st.DrawFn, plan: TradePlan, view: OpeningView) -> Situation:
     """Any tick, step, fees, side, entries and size, with a stop beyond the entries and targets beyond the bound."""
     tick = D(1).scaleb(-draw(st.integers(0, 5))) * draw(st.sampled_from([1, 5]))
-    step = D(1).scaleb(-draw(st.integers(-1, 4)))
     side = draw(st.sampled_from(PositionSide))
     last = tick * draw(st.integers(1000, 100_000))
+    step = D(1).scaleb(-last.adjusted() - draw(st.integers(0, 4)))  # worth ten USDT at the most
     away = sorted(draw(st.sets(st.integers(1, 300), max_size=3)))
     market = draw(st.booleans()) or not away
     prices: list[Decimal | None] = [last - side.sign * tick * each for each in away]
@@ -202,12 +202,12 @@ def situations(draw: st.DrawFn, plan: TradePlan, view: OpeningView) -> Situation
     weights = draw(st.lists(st.integers(1, 9), min_size=len(prices), max_size=len(prices)))
     parts = [D(each) * 10_000 // sum(weights) / 10_000 for each in weights]
     parts[0] += 1 - sum(parts)
-    shares = st.integers(1, 10_000).map(lambda each: D(each) / 10_000)
+    shares = st.integers(10, 3_000).map(lambda each: D(each) / 10_000)
     asked: Size = draw(
         st.one_of(
             shares.map(lambda each: MarginShare(of_available=each)),
             shares.map(lambda each: RiskShare(of_equity=each)),
-            st.integers(1, 500_000).map(lambda each: MarginUsdt(amount_usdt=D(each) / 100)),
+            st.integers(1_000, 500_000).map(lambda each: MarginUsdt(amount_usdt=D(each) / 100)),
         )
     )
     rungs = tuple(
@@ -222,7 +222,7 @@ def situations(draw: st.DrawFn, plan: TradePlan, view: OpeningView) -> Situation
         stop_price=stop,
         size=asked,
         slippage=slippage,
-        leverage=D(draw(st.integers(1, 75))),
+        leverage=D(draw(st.integers(5, 75))),
     )
     rates = st.integers(-2, 20).map(lambda each: D(each) / 10_000)
     taker = draw(st.integers(0, 20)) / D(10_000)
@@ -230,7 +230,7 @@ def situations(draw: st.DrawFn, plan: TradePlan, view: OpeningView) -> Situation
         view.instrument,
         tick_size=tick,
         quantity_step=step,
-        min_quantity=step * draw(st.integers(1, 10)),
+        min_quantity=step * draw(st.integers(1, 3)),
         max_market_quantity=D(10**9),
         max_limit_quantity=D(10**9),
     )
@@ -242,8 +242,8 @@ def situations(draw: st.DrawFn, plan: TradePlan, view: OpeningView) -> Situation
         mark_price=last,
         balance=replace(
             view.balance,
-            equity_usdt=D(draw(st.integers(100, 1_000_000))) / 10,
-            available_usdt=D(draw(st.integers(100, 1_000_000))) / 10,
+            equity_usdt=D(draw(st.integers(10_000, 1_000_000))) / 10,
+            available_usdt=D(draw(st.integers(10_000, 1_000_000))) / 10,
         ),
     )
     return Situation(plan=made, view=market_view)
@@ -259,6 +259,7 @@ def loss_of_one(plan: TradePlan, view: OpeningView, entry: PlannedEntry, price: 
 ALMOST = D("1E-18")  # quotients end nowhere
 
 
+@settings(max_examples=200)
 @given(data=st.data())
 def test_no_size_is_ever_exceeded_and_nothing_is_left_over(
     plan: TradePlan, view: OpeningView, data: st.DataObject
