@@ -37,6 +37,8 @@ class ChatSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingSettings:
     rung_fractions: tuple[Decimal, ...] = (Decimal("0.85"), Decimal("0.05"), Decimal("0.05"), Decimal("0.05"))
+    presets: tuple[tuple[str, str], ...] = ()  # names of plan presets, and the words of an order they stand for
+    fast_slippage: Decimal = Decimal("0.005")  # of the last price: how far from it a fast trade may enter
     breakeven_margin: Decimal = Decimal("0.0002")  # fraction of notional left over at breakeven
     backstop_distance: Decimal = Decimal("0.003")  # fraction beyond the farthest stop
     backstop_min_ticks: int = 5

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from actors.model.trade_plan import Approach
+from actors.rules.plan_options import NET_FIELDS
 from actors.rules.plan_words import Reading, read_fields
 
 _EITHER = ({"margin", "risk"},)  # where a line names one of these, none of them is taken from the preset
@@ -17,7 +19,8 @@ def complete(reading: Reading, presets: Mapping[str, str]) -> None:
     """Add to a line the words of the preset it names; what the line says itself wins.
 
     A preset that is not known is refused with those that are. What the preset says of something that the line has
-    replaced goes with it: weights where the line writes shares, a slippage where it writes limits.
+    replaced goes with it: weights where the line writes shares, a slippage where it writes limits, the amounts of a
+    net target where it names another approach.
 
     Args:
         reading: a line taken apart; changed.
@@ -36,8 +39,11 @@ def complete(reading: Reading, presets: Mapping[str, str]) -> None:
     for group in _EITHER:
         if group & written.keys():
             values = {field: value for field, value in values.items() if field not in group}
-    if written.get("approach", "").lower() == "fast":
+    approach = written.get("approach", "").lower()
+    if approach == Approach.FAST:
         values.pop("weights", None)
+    if approach != Approach.NET_TARGET and (approach or "approach" not in values):
+        values = {field: value for field, value in values.items() if field not in NET_FIELDS}
     entries = written.get("entries")
     if entries is not None and "@" in entries:
         values.pop("weights", None)

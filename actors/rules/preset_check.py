@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from actors.model.trade_plan import TradePlan
+from actors.model.trade_plan import Approach, TradePlan
 from actors.rules.plan_ranges import size_ranges, slippage_range
 from actors.rules.plan_text import parse_plan
 from actors.rules.plan_words import FIELD_WORDS, read_fields
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}")
-_NOT_OF_A_PRESET = ("targets", "stop", "preset")  # prices belong to a symbol and a day
 _SOUND = {"entries": "2", "targets": "3", "stop": "1", "margin": "1%", "leverage": "1"}
 
 
@@ -41,11 +40,15 @@ def _faults(name: str, words: str, accounts: Sequence[str]) -> Iterator[str]:
     if not reading.values:
         yield "it is empty: write words of an order, such as approach fast risk 0.5% leverage 10"
         return
-    unfit = [field for field in _NOT_OF_A_PRESET if field in reading.values]
+    if "preset" in reading.values:
+        yield "a preset cannot name another one: write that one's words"
+        return
+    unfit = [field for field in ("targets", "stop") if field in reading.values]
     if reading.values.get("entries", "market").lower() != "market":
         unfit.append("entries")
     if unfit:
-        yield f"{' and '.join(unfit)} cannot stand in a preset, since prices differ from trade to trade: leave it out"
+        found = " and ".join(unfit)
+        yield f"{found} cannot stand in a preset, since prices belong to a symbol and a day: leave them out"
         return
     plan = parse_plan(_sound_line(name, reading.values), presets={name: words}, accounts=accounts)
     if not isinstance(plan, TradePlan):
@@ -61,8 +64,11 @@ def _sound_line(name: str, given: dict[str, str]) -> str:
     lacking = {field: value for field, value in _SOUND.items() if field not in given}
     if "risk" in given:
         lacking.pop("margin", None)
-    if given.get("approach", "").lower() == "fast":
+    approach = given.get("approach", "").lower()
+    if approach == Approach.FAST:
         lacking.pop("entries", None)
-    elif "slippage" in given:
+    elif approach == Approach.NET_TARGET:
+        lacking = {field: value for field, value in lacking.items() if field not in {"targets", "stop"}}
+    if "slippage" in given and "entries" in lacking:
         lacking["entries"] = "market"
     return f"BTCUSDT long {' '.join(f'{field} {value}' for field, value in lacking.items())} preset {name}"

@@ -185,6 +185,8 @@ def _read_plan(settings: Settings, words: str, **more: Any) -> Any:
     """Read a one-line order under these settings."""
     options: dict[str, Any] = {
         "rung_fractions": settings.trading.rung_fractions,
+        "presets": dict(settings.trading.presets),
+        "fast_slippage": settings.trading.fast_slippage,
         "accounts": tuple(account.name for account in settings.accounts),
         "cancel_entries_on_first_target": settings.trading.cancel_entries_on_first_target,
     }

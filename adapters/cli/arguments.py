@@ -25,6 +25,7 @@ from adapters.cli.exit_options import (
     TrailFromOption,
     TrailOption,
 )
+from adapters.cli.size_options import MarginOption, PresetOption, RiskOption, SlippageOption, WeightsOption
 
 StateOption = Annotated[
     Path | None,
@@ -229,7 +230,8 @@ def status(state: StateOption = None, as_json: JsonOption = False) -> Status:
     help=(
         "Open a trade. Shows what would be ordered, then asks.\n\n"
         "Example: main.py trade XRPUSDT long --entries 1.19,1.18 --targets 1.22,1.24,1.26,1.28 --stop 1.15 "
-        "--margin 2% --leverage 10"
+        "--margin 2% --leverage 10\n\n"
+        "At once: main.py trade XRPUSDT long --approach fast --targets 1.22,1.24 --stop 1.15 --risk 1% --leverage 10"
     )
 )
 def trade(
@@ -237,16 +239,22 @@ def trade(
     symbol: Annotated[str, typer.Argument(help="The exchange's name, such as BTCUSDT.")],
     side: Annotated[str, typer.Argument(help="long or short.")],
     entries: Annotated[
-        str, typer.Option("--entries", help="Limit prices with commas (P@40% weighs one), or market.")
+        str, typer.Option("--entries", help="Limit prices with commas (P@40% weighs one), or market; fast needs none.")
     ] = "",
     targets: Annotated[
         str, typer.Option("--targets", help="Take-profit prices, nearest first (P@85% weighs one).")
     ] = "",
     stop: Annotated[str, typer.Option("--stop", help="The stop-loss price.")] = "",
-    margin: Annotated[str, typer.Option("--margin", help="Share of the available balance, such as 2%.")] = "",
+    margin: MarginOption = "",
+    risk: RiskOption = "",
     leverage: Annotated[str, typer.Option("--leverage", help="Such as 10.")] = "",
-    approach: Annotated[str, typer.Option("--approach", help="conservative or net-target.")] = "conservative",
-    account: Annotated[str, typer.Option("--account", help="Which account.")] = "main",
+    weights: WeightsOption = "",
+    slippage: SlippageOption = "",
+    approach: Annotated[
+        str, typer.Option("--approach", help="conservative (by default), fast or net-target.", show_default=False)
+    ] = "",
+    preset: PresetOption = "",
+    account: Annotated[str, typer.Option("--account", help="Which account; main by default.", show_default=False)] = "",
     net: NetOption = "",
     floor: FloorOption = "",
     loss: LossOption = "",
@@ -265,8 +273,12 @@ def trade(
         "targets": targets,
         "stop": stop,
         "margin": margin,
+        "risk": risk,
         "leverage": leverage,
+        "weights": weights,
+        "slippage": slippage,
         "approach": approach,
+        "preset": preset,
         "account": account,
         "net": net,
         "floor": floor,

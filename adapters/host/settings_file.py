@@ -22,6 +22,7 @@ from dotenv.parser import parse_stream
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from actors.rules.preset_check import preset_faults
 from actors.settings import (
     AccountSettings,
     AlertSettings,
@@ -142,7 +143,7 @@ def _from_file(file: Path | None, must_exist: bool, faults: list[str]) -> dict[s
 
 def _unknown(name: str, value: Any, file: Path) -> str:
     if isinstance(value, dict):
-        return f"[{name}] in {file} is a section, and there are none: write its settings without it"
+        return f"[{name}] in {file} is a section, and the only one is [plan_presets]: write its settings without it"
     near = difflib.get_close_matches(name.lower(), Written.model_fields, n=1)
     advice = f"did you mean {near[0]}?" if near else "docs/settings.md lists the names"
     return f"{name} in {file} is not a setting: {advice}"
@@ -187,6 +188,8 @@ def _contradictions(written: Written) -> list[str]:
     if total != ONE or any(fraction <= 0 for fraction in written.rung_fractions):
         shown = in_percent(written.rung_fractions)
         faults.append(f"RUNG_FRACTIONS is {shown}: write shares over 0 that sum to 100, such as 85/5/5/5")
+    for name, words in written.plan_presets:
+        faults += [f"PLAN_PRESETS, {name}: {text}" for text in preset_faults(name, words, accounts=_accounts(written))]
     return faults
 
 
@@ -221,6 +224,8 @@ def _tree(written: Written) -> Settings:
         ),
         trading=TradingSettings(
             rung_fractions=written.rung_fractions,
+            presets=written.plan_presets,
+            fast_slippage=written.fast_slippage,
             breakeven_margin=written.breakeven_margin,
             backstop_distance=written.backstop_distance,
             backstop_min_ticks=written.backstop_min_ticks,
@@ -243,6 +248,10 @@ def _tree(written: Written) -> Settings:
             settled_days=written.settled_days,
         ),
     )
+
+
+def _accounts(written: Written) -> tuple[str, ...]:
+    return ("main", "mirror") if written.bybit_api_key_2.get_secret_value() else ("main",)
 
 
 def _allowed_users(written: Written) -> frozenset[int]:

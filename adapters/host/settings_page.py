@@ -33,7 +33,7 @@ def settings_page() -> str:
 
 def _shown(default: Any) -> str:
     """Write a default as a person would."""
-    if isinstance(default, SecretStr) or default in (None, "", frozenset()):
+    if isinstance(default, SecretStr) or default in (None, "", (), frozenset()):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

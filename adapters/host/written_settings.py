@@ -31,9 +31,26 @@ def _fractions(value: Any) -> Any:
         raise ValueError("a share is not a number") from None
 
 
+def _presets(value: Any) -> Any:
+    """Read presets as text (name: words; name: words) or as a table of the file; give names and words."""
+    if isinstance(value, str):
+        parts = [part.partition(":") for part in value.split(";") if part.strip()]
+        if any(not colon for _, colon, _ in parts):
+            raise ValueError("a preset has no name")
+        pairs = [(name.strip(), words.strip()) for name, _, words in parts]
+    elif isinstance(value, dict):
+        pairs = list(value.items())
+    else:
+        return value
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a preset is there twice")
+    return tuple(pairs)
+
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
 Fractions = Annotated[tuple[Decimal, ...], NoDecode, BeforeValidator(_fractions)]
+Presets = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_presets)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")]
 SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+/?$")]
 ApiUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]  # a Bot API server may stand behind a path
@@ -93,6 +110,19 @@ class Written(BaseSettings):
         (Decimal("0.85"), Decimal("0.05"), Decimal("0.05"), Decimal("0.05")),
         title="shares in percent that sum to 100, such as 85/5/5/5",
         description="Take-profit shares of a plan that names none.",
+    )
+    plan_presets: Presets = Field(
+        (),
+        title="names and words of an order, such as scalp: approach fast risk 0.5% leverage 10; calm: weights back",
+        description="Presets for orders, named in one as `preset scalp`; in the file a section "
+        '`[plan_presets]` with lines like `scalp = "approach fast risk 0.5%"`. What may stand in one: docs/trading.md.',
+    )
+    fast_slippage: Decimal = Field(
+        Decimal("0.005"),
+        gt=0,
+        le=Decimal("0.05"),
+        title="a fraction over 0 up to 0.05, such as 0.005",
+        description="How far from the last price a fast trade's entry may fill, where the order does not say.",
     )
     cancel_limits_on_tp1: bool = Field(
         default=True, title="true or false", description="Cancel unfilled entries once the first target is filled."

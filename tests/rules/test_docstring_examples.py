@@ -19,8 +19,10 @@ WITH_EXAMPLES = {
     "actors.rules.apportionment",
     "actors.rules.backstop",
     "actors.rules.client_order_ids",
+    "actors.rules.entry_weights",
     "actors.rules.liquidation",
     "actors.rules.plan_text",
+    "actors.rules.size_words",
     "actors.rules.wording",
 }
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from actors.model.money import plain
 from actors.model.position import PositionSide
-from actors.model.trade_plan import Approach, MarginShare, PlannedEntry, PlannedRung, TradePlan
+from actors.model.trade_plan import (
+    Approach,
+    MarginShare,
+    MarginUsdt,
+    PlannedEntry,
+    PlannedRung,
+    RiskShare,
+    TradePlan,
+)
 from actors.rules.plan_text import parse_plan, usual_rung_fractions
 from actors.rules.refusals import Refusal
 
@@ -157,6 +165,7 @@ def test_usual_shares_are_a_setting() -> None:
         ("margin", "2", "margin 2 has no unit: write 2% for 2 percent of the available balance, or 2usdt"),
         ("margin", "two%", "margin two% is no margin: write a share like 2% or an amount like 200usdt"),
         ("margin", "usdt", "margin usdt is no margin: write a share like 2% or an amount like 200usdt"),
+        ("margin", "200usd", "margin 200usd is no margin: write a share like 2% or an amount like 200usdt"),
         ("leverage", "ten", "leverage ten is no leverage: write a number like 10"),
         ("leverage", "0", "leverage 0 is no leverage: write a number like 10"),
     ],
@@ -167,6 +176,101 @@ def test_a_bad_figure_is_refused_with_what_to_write_instead(name: str, written: 
 
 def test_two_near_whole_prices_are_two_prices() -> None:
     assert [entry.price for entry in plan_of(with_field("entries", "120,118")).entries] == decimals("120 118")
+
+
+def test_a_size_is_a_share_an_amount_or_a_risk() -> None:
+    assert plan_of(LINE).size == MarginShare(of_available=Decimal("0.02"))
+    for written in ("margin 200usdt", "margin 200USDT", "margin 200 usdt", "--margin 200 USDT"):
+        assert plan_of(LINE.replace("margin 2%", written)).size == MarginUsdt(amount_usdt=Decimal(200))
+    for written in ("risk 1%", "--risk 1 %", "risk=1.0%"):
+        assert plan_of(LINE.replace("margin 2%", written)).size == RiskShare(of_equity=Decimal("0.01"))
+
+
+def test_a_fast_trade_enters_whole_at_the_market_within_a_bound() -> None:
+    fast = LINE.replace("entries 1.19,1.18 ", "approach fast ")
+    plan = plan_of(fast)
+    assert plan.approach is Approach.FAST
+    assert plan.entries == (PlannedEntry(price=None, fraction=Decimal(1)),)
+    assert plan.slippage == Decimal("0.005")
+    assert plan_of(fast + " slippage 0.3%").slippage == Decimal("0.003")
+    assert plan_of(fast + " entries market") == plan
+    usual = parse_plan(fast, fast_slippage=Decimal("0.001"))
+    assert isinstance(usual, TradePlan)
+    assert usual.slippage == Decimal("0.001")
+
+
+def test_a_market_entry_of_another_trade_has_a_bound_only_where_one_is_written() -> None:
+    assert plan_of(with_field("entries", "market,1.18")).slippage is None
+    assert plan_of(with_field("entries", "market,1.18") + " slippage 1%").slippage == Decimal("0.01")
+
+
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        ("even", "0.333334 0.333333 0.333333"),
+        ("front", "0.500001 0.333333 0.166666"),
+        ("Front-loaded", "0.500001 0.333333 0.166666"),
+        ("back", "0.166666 0.333333 0.500001"),
+    ],
+)
+def test_weights_spread_entries_without_shares(weights: str, shares: str) -> None:
+    plan = plan_of(with_field("entries", "1.19,1.18,1.17") + f" weights {weights}")
+    assert [entry.fraction for entry in plan.entries] == decimals(shares)
+
+
+def test_custom_weights_are_the_shares_that_are_written() -> None:
+    shared = with_field("entries", "1.19@60%,1.18@40%")
+    assert plan_of(shared + " weights custom") == plan_of(shared)
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (LINE + " risk 1%", "margin 2% and risk 1% are both written: write one of them"),
+        (
+            LINE.replace(" margin 2%", ""),
+            (
+                "margin is missing: write margin with a share of the available balance, like 2%, or an amount, like "
+                "200usdt; or risk with the share of the equity to lose at the stop, like 1%"
+            ),
+        ),
+        (LINE.replace("margin 2%", "risk 1"), "risk 1 has no percent sign: write 1%"),
+        (LINE.replace("margin 2%", "risk half"), "risk half is no percentage: write one like 1%"),
+        (LINE.replace("margin 2%", "risk 50usdt"), "risk 50usdt is no percentage: write one like 1%"),
+        (
+            LINE.replace("margin 2%", "risk"),
+            "risk is missing: write risk with the share of the equity to lose at the stop, like 1%",
+        ),
+        (LINE + " slippage 0.3", "slippage 0.3 has no percent sign: write 0.3%"),
+        (LINE + " slippage wide", "slippage wide is no percentage: write one like 0.5%"),
+        (LINE + " slippage", "slippage is missing its value: write one like 0.5%"),
+        (
+            LINE + " weights heavy",
+            "weights heavy are not known here: write even, front or back, or shares as in 1.19@60%",
+        ),
+        (
+            LINE + " weights custom",
+            "weights custom needs the shares behind the entries: write them as in 1.19@60%,1.18@40%",
+        ),
+        (
+            with_field("entries", "1.19@60%,1.18@40%") + " weights back",
+            "weights back and shares behind the entries are both written: write one of them",
+        ),
+        (
+            LINE + " approach fast",
+            (
+                "entries 1.19,1.18 do not go with approach fast, which enters whole at the market: leave them out, or "
+                "write approach conservative"
+            ),
+        ),
+        (
+            "XRPUSDT long approach net-target entries 1.19 risk 1% leverage 10",
+            "risk 1% does not go with approach net-target, whose loss is an amount: write margin and loss",
+        ),
+    ],
+)
+def test_sizes_weights_and_bounds_that_cannot_be_are_refused_alone(line: str, advice: str) -> None:
+    assert problems_of(line) == [advice]
 
 
 @pytest.mark.parametrize(

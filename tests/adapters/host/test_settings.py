@@ -113,6 +113,24 @@ def test_rungs_are_written_in_percent(load: Load, written: str) -> None:
     assert load(file=written).settings.trading.rung_fractions == (Decimal("0.7"), Decimal("0.2"), Decimal("0.1"))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        'plan_presets = "scalp: approach fast risk 0.5%; calm: weights back margin 50usdt;"',
+        '[plan_presets]\nscalp = "approach fast risk 0.5%"\ncalm = "weights back margin 50usdt"',
+    ],
+)
+def test_presets_are_written_on_a_line_or_as_a_section(load: Load, written: str) -> None:
+    presets = (("scalp", "approach fast risk 0.5%"), ("calm", "weights back margin 50usdt"))
+    assert load(file=written).settings.trading.presets == presets
+
+
+def test_a_section_of_presets_with_something_else_than_words_is_a_fault(load: Load, tmp_path: Path) -> None:
+    (fault,) = faults(load, file="[plan_presets]\nscalp = 3")
+    assert fault.startswith(f"plan_presets in {tmp_path}/standfast.toml is")
+    assert "write names and words of an order" in fault
+
+
 @pytest.mark.parametrize("written", ["'4711;4712'", "[4711, 4712]", "'4711, 4712,'"])
 def test_users_are_written_with_commas_or_as_a_list(load: Load, written: str) -> None:
     assert load(file=f"telegram_allowed_users = {written}").settings.chat.allowed_users == {4711, 4712}
@@ -138,6 +156,8 @@ def test_every_written_setting_reaches_the_tree(load: Load) -> None:
         "telegram_allowed_users": {"TELEGRAM_ALLOWED_USERS": "1"},
         "default_alert_chat_id": {"DEFAULT_ALERT_CHAT_ID": "1"},
         "rung_fractions": {"RUNG_FRACTIONS": "50/50"},
+        "plan_presets": {"PLAN_PRESETS": "scalp: approach fast"},
+        "fast_slippage": {"FAST_SLIPPAGE": "0.006"},
         "cancel_limits_on_tp1": {"CANCEL_LIMITS_ON_TP1": "no"},
         "enable_mirror_trading": {"ENABLE_MIRROR_TRADING": "yes"},
         "external_order_protection": {"EXTERNAL_ORDER_PROTECTION": "0"},
@@ -175,6 +195,12 @@ def test_every_written_setting_reaches_the_tree(load: Load) -> None:
         ("RUNG_FRACTIONS", "85/5/5", "RUNG_FRACTIONS is 85/5/5: write shares over 0 that sum to 100"),
         ("RUNG_FRACTIONS", "105/-5", "RUNG_FRACTIONS is 105/-5: write shares over 0 that sum to 100"),
         ("RUNG_FRACTIONS", "nan/100", "write shares"),
+        ("FAST_SLIPPAGE", "0.5", "FAST_SLIPPAGE is 0.5: write a fraction over 0 up to 0.05, such as 0.005"),
+        ("PLAN_PRESETS", "approach fast", "PLAN_PRESETS is approach fast: write names and words of an order, such as"),
+        ("PLAN_PRESETS", "a: margin 2%; a: margin 3%", "write names and words of an order, such as scalp: approach"),
+        ("PLAN_PRESETS", "a: margin 2", "PLAN_PRESETS, a: margin 2 has no unit: write 2%"),
+        ("PLAN_PRESETS", "a: margin 2%; B: margin 3%", "PLAN_PRESETS, B: B is no name of a preset: write small"),
+        ("PLAN_PRESETS", "a: account mirror", "PLAN_PRESETS, a: account mirror is not known here: write main"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_write_instead(
@@ -197,7 +223,10 @@ def test_all_faults_of_all_sources_come_at_once_each_with_its_place(load: Load, 
             f"BACKSTOP_MIN_TICKS in {tmp_path}/.env is many: write a whole number from 1 to 1000",
             f"max_trades_per_symbol in {tmp_path}/standfast.toml is 9: write a whole number from 1 to 8",
             f"reconcile_second in {tmp_path}/standfast.toml is not a setting: did you mean reconcile_seconds?",
-            f"[trading] in {tmp_path}/standfast.toml is a section, and there are none: write its settings without it",
+            (
+                f"[trading] in {tmp_path}/standfast.toml is a section, and the only one is [plan_presets]: "
+                "write its settings without it"
+            ),
             "BYBIT_API_SECRET is missing: a key and its secret go together, write both or neither",
         ]
     )
