@@ -7,16 +7,18 @@ that no epoch, id or small number of the lost part is ever given again, and the 
 Enters: a path. Stays out: telling anybody; what is at the exchange (the daemon reconciles with it).
 
 A restore that is cut short begins again at the next start: a file beside the store says that it is under way, and it
-goes only once the copy stands in the store's place.
+goes only once the copy stands in the store's place. What was done is written beside it too, until a start has opened
+the store: one that cannot (its disk refuses) tells nobody.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -78,10 +80,11 @@ def open_or_restore(
 
     try:
         _refuse_if_missing(path, backups)
-        return opened(), None
+        store = opened()
     except StateDamaged as damage:
-        restored = _restore(path, backups, str(damage), clock())
-    return opened(), restored
+        _restore(path, backups, str(damage), clock())
+        store = opened()
+    return store, _untold(path)
 
 
 def _refuse_if_missing(path: Path, backups: Path) -> None:
@@ -91,7 +94,7 @@ def _refuse_if_missing(path: Path, backups: Path) -> None:
         raise StateDamaged(f"{path} is gone, but there are backups of it")
 
 
-def _restore(path: Path, backups: Path, damage: str, now: datetime) -> Restored:
+def _restore(path: Path, backups: Path, damage: str, now: datetime) -> None:
     mark = read_mark(path)
     copy = path.with_name(f"{path.name}.restoring")
     try:
@@ -107,6 +110,11 @@ def _restore(path: Path, backups: Path, damage: str, now: datetime) -> Restored:
         _keep(copy, place_of(path, backups, now))
         _under_way(path).touch(mode=0o600)
         aside = _set_aside(path, now)
+        lost = None if mark is None else max(0, mark.commits - identity.commits)
+        _note(
+            path,
+            Restored(damage=damage, source=source.name, commits=identity.commits, lost_commits=lost, set_aside=aside),
+        )
         copy.replace(path)
         mark_path(path).unlink(missing_ok=True)
         sync(path.parent)
@@ -115,8 +123,33 @@ def _restore(path: Path, backups: Path, damage: str, now: datetime) -> Restored:
         raise Unreachable(f"restoring {path} after this damage: {damage}: {error}") from error
     finally:
         _remove(copy)
-    lost = None if mark is None else max(0, mark.commits - identity.commits)
-    return Restored(damage=damage, source=source.name, commits=identity.commits, lost_commits=lost, set_aside=aside)
+
+
+# --- what was done -------------------------------------------------------------------------------------------------
+def _note(path: Path, restored: Restored) -> None:
+    """Keep what was done until a start has opened the store."""
+    body = {**asdict(restored), "set_aside": str(restored.set_aside)}
+    note = _note_path(path)
+    note.touch(mode=0o600)
+    note.write_text(json.dumps(body), encoding="utf-8")
+    sync(note)
+
+
+def _untold(path: Path) -> Restored | None:
+    """Take the note of a restore that no start has opened before; None where there is none that can be read."""
+    note = _note_path(path)
+    try:
+        body = json.loads(note.read_text(encoding="utf-8"))
+        restored = Restored(**{**body, "set_aside": Path(body["set_aside"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # nothing that is only told may keep the daemon from what it has to watch
+    with contextlib.suppress(OSError):
+        note.unlink()
+    return restored
+
+
+def _note_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}-restored")
 
 
 # --- which copy ----------------------------------------------------------------------------------------------------

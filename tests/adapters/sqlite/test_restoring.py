@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from actors.errors import StateDamaged
+from actors.errors import StateDamaged, Unreachable
 from actors.messages.storing import Append
 from adapters.sqlite import restoring
 from adapters.sqlite.backups import Backups
@@ -203,6 +204,29 @@ def test_a_backup_of_another_store_is_not_taken(died: StateFolder, make_folder: 
     assert store.installation != stranger.installation
     assert restored is not None
     assert "2099" not in restored.source
+
+
+def test_a_restore_after_which_the_store_could_not_be_opened_is_told_by_the_start_that_can(
+    died: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete_the_store(died)
+    with monkeypatch.context() as refusing:
+
+        def refused(*_args: Any, **_options: Any) -> SqliteStore:
+            raise Unreachable("attempt to write a readonly database")
+
+        refusing.setattr(restoring, "open_store", refused)
+        with pytest.raises(Unreachable, match="readonly"):
+            recover(died)
+    store, restored = recover(died)
+    assert restored is not None
+    assert restored.lost_commits
+    assert restored.set_aside.is_dir()
+    assert store.forgotten is not None
+    assert store.forgotten.epoch == store.epoch
+    store.close()
+    _, again = recover(died)
+    assert again is None, "told once"
 
 
 @pytest.mark.parametrize("step", ["_set_aside", "sync"])
