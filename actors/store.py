@@ -104,7 +104,7 @@ class _TryAgain:
 
 
 class Store(Actor):
-    """Runs on a thread of its own: every call to its port blocks."""
+    """Every call to its port blocks, for as long as the disk takes."""
 
     drain_every = 128  # appends in one commit at the most
 

@@ -107,7 +107,10 @@ def _store(world: World) -> Spec:
     return ChildSpec(
         "store",
         partial(Store, open_port=world.open_store),
-        dispatcher="thread",
+        # On the pool, though every commit waits for the disk: a report, what it decides, its commit and its request
+        # then go on one thread, one right behind the other. The pool's other workers go on meanwhile.
+        urgent=True,
+        blocks=True,
         mailbox=MailboxSpec(capacity=100_000),  # an append turned away would be a fact lost
         intensity=Intensity(max_restarts=3, within_seconds=300.0),
         on_exhausted=OnExhausted.ESCALATE,

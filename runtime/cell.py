@@ -44,6 +44,7 @@ class Cell(pykka.Actor):
         self.path = path
         self.spec = spec
         self.urgent = spec.urgent
+        self.blocks = spec.blocks
         self.dispatcher = dispatcher
         self.environment = environment
         # pykka draws a random name; ours is readable and the same in every run of a seed.
@@ -103,8 +104,6 @@ class Cell(pykka.Actor):
 
     def submit(self) -> None:
         self.dispatcher.submit(self)
-        if self.urgent:
-            self.dispatcher.hurry(self)
 
     def refuse(self, envelope: Envelope, reason: str) -> None:
         """Answer for a message that the mailbox could not take: dead letter, and the asker is told."""

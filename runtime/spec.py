@@ -140,6 +140,7 @@ class ChildSpec:
     significant: bool = False  # when all significant children have ended for good, their parent ends
     poison: Mapping[type, PoisonPolicy] = field(default_factory=lambda: NO_POISON_POLICIES)
     urgent: bool = False  # on a pool it runs before those that are not, and so does whom it tells
+    blocks: bool = False  # its handlers wait for a disk: a pool calls others to what its worker would get to next
     quarantines: bool = True  # False: a message is taken however often it crashed the actor (its world was at fault)
     strategy: Strategy = ONE_FOR_ONE  # for its own children
     children: tuple["Spec", ...] = ()  # started in this order after its on_start, stopped in reverse

@@ -42,6 +42,7 @@ class VenueSocket(WebSocket):  # type: ignore[misc]  # pybit carries no types
         on_message: Callable[[Any], None],
         on_frame: Callable[[], None],
         on_poison: Callable[[Exception, str], None],
+        before_message: Callable[[str], None] | None = None,
         api_key: str | None = None,
         api_secret: str | None = None,
         ping_interval_seconds: float = 20.0,
@@ -56,6 +57,7 @@ class VenueSocket(WebSocket):  # type: ignore[misc]  # pybit carries no types
             on_message: gets every JSON message, pongs apart.
             on_frame: called for whatever arrives, pongs included.
             on_poison: gets what `on_message` or the JSON reader raised, with the text that did it.
+            before_message: gets every message's text before anything is done with it; may wait.
             api_key: with it the connection is private and authorises itself.
             api_secret: signs the authorisation.
             ping_interval_seconds: between pings; more than the timeout.
@@ -67,6 +69,7 @@ class VenueSocket(WebSocket):  # type: ignore[misc]  # pybit carries no types
         self._url = url
         self._on_frame = on_frame
         self._on_poison = on_poison
+        self._before_message = before_message
         self._clock = clock or SystemClock()
         self._dialler: int | None = None
         self._discarded = threading.Event()
@@ -171,6 +174,8 @@ class VenueSocket(WebSocket):  # type: ignore[misc]  # pybit carries no types
 
     def _on_message(self, message: str) -> None:
         self._on_frame()
+        if self._before_message is not None:
+            self._before_message(message)
         try:
             super()._on_message(message)
         except Exception as error:  # noqa: BLE001 - an exception here would end the socket for good

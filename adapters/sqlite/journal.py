@@ -1,6 +1,7 @@
 """The journal: each stream's facts in order, every row's checksum chained to the one before it.
 
 Enters: facts the codec knows, in an open transaction. Stays out: transactions, the outbox, what a fact means.
+Rows are made whole (`follow`) before the first of them is written (`write`): what cannot be written leaves no trace.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from actors.errors import StaleSequence, StateDamaged
 from actors.messages import codec
-from adapters.sqlite.checksums import START, row_checksum
+from adapters.sqlite.checksums import START, Cell, row_checksum
+from adapters.sqlite.statements import insert_rows
+
+Rows: TypeAlias = list[tuple[Cell, ...]]
+_COLUMNS = ("stream", "sequence", "kind", "body", "trace_id", "recorded_at", "epoch", "checksum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +84,10 @@ class Journal:
             ),
         )
 
-    def add(
+    def follow(
         self, head: StreamHead, expected: int, facts: Sequence[Any], *, trace_id: str, at: str, epoch: int
-    ) -> StreamHead:
-        """Write facts after the stream's last one; give the new head (not saved yet).
+    ) -> tuple[StreamHead, Rows]:
+        """Make the rows of facts that follow the stream's last one; give the new head, too. Nothing is written.
 
         Raises:
             StaleSequence: the stream is not as long as the writer believes.
@@ -92,17 +97,16 @@ class Journal:
             raise StaleSequence(
                 f"{head.stream} holds {head.length} facts, its writer believes {expected}: load it again first"
             )
-        for fact in facts:
-            kind, body = codec.encode(fact)
-            sequence = head.length + 1
-            checksum = row_checksum("journal", head.head, head.stream, sequence, kind, body, trace_id, at, epoch)
-            self._db.execute(
-                "INSERT INTO journal (stream, sequence, kind, body, trace_id, recorded_at, epoch, checksum)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (head.stream, sequence, kind, body, trace_id, at, epoch, checksum),
-            )
-            head = replace(head, length=sequence, head=checksum)
-        return head
+        rows: Rows = []
+        end, stream = head.head, head.stream
+        for sequence, fact in enumerate(facts, start=expected + 1):
+            values = (stream, sequence, *codec.encode(fact), trace_id, at, epoch)
+            end = row_checksum("journal", end, *values)
+            rows.append((*values, end))
+        return (replace(head, length=expected + len(rows), head=end) if rows else head), rows
+
+    def write(self, rows: Rows) -> None:
+        insert_rows(self._db, "journal", _COLUMNS, rows)
 
     def facts(self, head: StreamHead) -> tuple[Any, ...]:
         """Read a stream whole, oldest first, following its chain to the head.

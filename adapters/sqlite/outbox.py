@@ -1,7 +1,8 @@
 """The outbox: effects promised with the facts that ask for them, kept until their outcome is known.
 
 Enters: promised effects in an open transaction. Stays out: transactions, releasing, performing.
-A row has two checksums: of the promise (chained, never changed) and of its state (attempts, settlement).
+A row has two checksums: of the promise (chained, never changed) and of its state (attempts, settlement). As in the
+journal, rows are made whole before the first of them is written.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from actors.errors import Denied, StateDamaged
 from actors.messages import codec
 from actors.messages.storing import PromisedEffect, UnsettledEffect
 from adapters.sqlite import instants
-from adapters.sqlite.checksums import START, row_checksum
-from adapters.sqlite.journal import StreamHead, decoded
+from adapters.sqlite.checksums import START, Cell, row_checksum
+from adapters.sqlite.journal import Rows, StreamHead, decoded
+from adapters.sqlite.statements import insert_rows, marks
 
 
 class PromisedTwice(Denied):
@@ -68,7 +70,6 @@ class _Row(NamedTuple):
 
 _COLUMNS = ", ".join(_Row._fields)
 _SELECT = f"SELECT {_COLUMNS} FROM outbox "  # noqa: S608 - column names of our own, here and below
-_INSERT = f"INSERT INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, '', ?)"  # noqa: S608
 
 
 class Outbox:
@@ -77,48 +78,45 @@ class Outbox:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def promise(
+    def follow(
         self, head: StreamHead, effects: Sequence[PromisedEffect], *, trace_id: str, at: str, epoch: int
-    ) -> StreamHead:
-        """Write effects after the stream's last one; give the new head (not saved yet).
+    ) -> tuple[StreamHead, Rows]:
+        """Make the rows of effects that follow the stream's last one; give the new head, too. Nothing is written.
 
         Raises:
-            PromisedTwice: a key is in the outbox already.
+            PromisedTwice: a key is in the outbox already, or twice among them.
 
         """
-        for effect in effects:
-            known = self._db.execute("SELECT stream FROM outbox WHERE effect_key = ?", (effect.key,)).fetchone()
-            if known is not None:
-                raise PromisedTwice(f"effect {effect.key!r} was promised before, by {known[0]}: a key is never reused")
+        self._refuse_known([effect.key for effect in effects], head.stream)
+        rows: Rows = []
+        end, stream, sequence = head.outbox_head, head.stream, head.length
+        for number, effect in enumerate(effects, start=head.promised + 1):
             kind, body = codec.encode(effect.request)
-            number = head.promised + 1
-            promise = (
-                effect.key,
-                head.stream,
-                number,
-                head.length,
-                effect.destination,
-                effect.owner,
-                kind,
-                body,
-                trace_id,
-                at,
-                epoch,
-            )
-            checksum = row_checksum("outbox", head.outbox_head, *promise)
-            state = _state_checksum(effect.key, 0, None, "")
-            self._db.execute(
-                _INSERT,
-                (*promise, head.outbox_head, checksum, state),
-            )
-            head = replace(head, promised=number, outbox_head=checksum)
-        return head
+            to = (effect.destination, effect.owner)
+            promise = (effect.key, stream, number, sequence, *to, kind, body, trace_id, at, epoch)
+            checksum = row_checksum("outbox", end, *promise)
+            rows.append((*promise, end, checksum, 0, None, "", _state_checksum(effect.key, 0, None, "")))
+            end = checksum
+        return (replace(head, promised=head.promised + len(rows), outbox_head=end) if rows else head), rows
 
-    def settle(self, effect_key: str, *, note: str, at: str) -> None:
-        """Mark an effect as done. The first settlement stands; an unknown key was settled and pruned long ago."""
-        row = self._find(effect_key)
-        if row is not None and row.settled_at is None:
-            self._save_state(effect_key, row.attempts, at, note)
+    def write(self, rows: Rows) -> None:
+        insert_rows(self._db, "outbox", _Row._fields, rows)
+
+    def settled(self, effect_keys: Sequence[str], *, note: str, at: str) -> Rows:
+        """Make the changes that mark effects as done, for `save`. Nothing is written.
+
+        The first settlement stands; an unknown key was settled and pruned long ago.
+        """
+        found = (self._find(key) for key in dict.fromkeys(effect_keys))
+        return [_state(row.effect_key, row.attempts, at, note) for row in found if row and row.settled_at is None]
+
+    def save(self, states: Rows) -> None:
+        """Write what `settled` made."""
+        for state in states:
+            self._db.execute(
+                "UPDATE outbox SET attempts = ?, settled_at = ?, note = ?, state_checksum = ? WHERE effect_key = ?",
+                state,
+            )
 
     def mark_attempt(self, effect_key: str) -> int:
         """Count one more attempt; give the count, this one included.
@@ -130,7 +128,7 @@ class Outbox:
         row = self._find(effect_key)
         if row is None:
             raise UnknownEffect(f"effect {effect_key!r} is not in the outbox")
-        self._save_state(effect_key, row.attempts + 1, row.settled_at, row.note)
+        self.save([_state(effect_key, row.attempts + 1, row.settled_at, row.note)])
         return row.attempts + 1
 
     def unsettled(self, destination: str, limit: int) -> tuple[UnsettledEffect, ...]:
@@ -193,11 +191,21 @@ class Outbox:
         ).fetchone()
         return None if row is None else _Row(*row).checked()
 
-    def _save_state(self, effect_key: str, attempts: int, settled_at: str | None, note: str) -> None:
-        self._db.execute(
-            "UPDATE outbox SET attempts = ?, settled_at = ?, note = ?, state_checksum = ? WHERE effect_key = ?",
-            (attempts, settled_at, note, _state_checksum(effect_key, attempts, settled_at, note), effect_key),
-        )
+    def _refuse_known(self, keys: Sequence[str], stream: str) -> None:
+        if not keys:
+            return
+        known = self._db.execute(
+            f"SELECT effect_key, stream FROM outbox WHERE effect_key IN ({marks(len(keys))}) LIMIT 1",  # noqa: S608
+            keys,
+        ).fetchone()
+        if known is None and len(set(keys)) < len(keys):
+            known = next(key for key in keys if keys.count(key) > 1), stream
+        if known is not None:
+            raise PromisedTwice(f"effect {known[0]!r} was promised before, by {known[1]}: a key is never reused")
+
+
+def _state(effect_key: str, attempts: int, settled_at: str | None, note: str) -> tuple[Cell, ...]:
+    return attempts, settled_at, note, _state_checksum(effect_key, attempts, settled_at, note), effect_key
 
 
 def _state_checksum(effect_key: str, attempts: int, settled_at: str | None, note: str) -> bytes:

@@ -1,8 +1,8 @@
 """The store port on SQLite: one connection, one writer at a time, one fsync per commit.
 
 Enters: appends and the other requests of StorePort. Stays out: who asks, and the effects' release. Writes between two
-commits share a transaction, which begins by checking that this run still holds the store; an append stands in a
-savepoint of its own.
+commits share a transaction, which begins by checking that this run still holds the store. A write that is refused
+leaves its neighbours alone: it is made whole before its first row is written, or it stands in a savepoint of its own.
 
 A commit that the disk refuses keeps its group: SQLite has rolled it back, so every write of it is made again, at the
 instant it was first made, in a new transaction that only memory holds (no page leaves the cache before a commit). It
@@ -48,6 +48,7 @@ class _Write:
     act: Callable[[str], Any]
     at: str  # as the rows say it
     stream: str = ""  # what it appends to
+    stepwise: bool = False  # it may be refused when some of it is written
 
 
 class SqliteStore:
@@ -94,29 +95,32 @@ class SqliteStore:
             Fenced, StateDamaged, Unreachable.
 
         """
-        return self._write(f"append to {append.stream}", partial(self._append, append, trace_id), append.stream)
+        act = partial(self._append, append, trace_id)
+        return self._write(f"append to {append.stream}", act, append.stream, stepwise=bool(append.guards))
 
     def _append(self, append: Append, trace_id: str, at: str) -> int:
-        head = self._journal.add(
-            self._journal.head(append.stream),
-            append.expected_sequence,
-            append.facts,
-            trace_id=trace_id,
-            at=at,
-            epoch=self.epoch,
+        before = self._journal.head(append.stream)
+        head, facts = self._journal.follow(
+            before, append.expected_sequence, append.facts, trace_id=trace_id, at=at, epoch=self.epoch
         )
         self._guards.use(append.guards, at=at)
-        head = self._outbox.promise(head, append.effects, trace_id=trace_id, at=at, epoch=self.epoch)
+        head, effects = self._outbox.follow(head, append.effects, trace_id=trace_id, at=at, epoch=self.epoch)
+        new = {effect.key for effect in append.effects}
+        settled = self._outbox.settled([key for key in append.settles if key not in new], note="", at=at)
+        self._journal.write(facts)
+        self._outbox.write(effects)
         self._journal.save_head(head)
-        for effect_key in append.settles:
-            self._outbox.settle(effect_key, note="", at=at)
+        self._outbox.save(settled)
+        self._outbox.save(self._outbox.settled([key for key in append.settles if key in new], note="", at=at))
         if append.register is not None:
             self._register.save(append.stream, append.register)
         return head.length
 
     def settle(self, effect_key: str, note: str) -> None:
         """Mark an effect as done. The first settlement stands; a key that was pruned is passed over."""
-        self._write(f"settle {effect_key}", lambda at: self._outbox.settle(effect_key, note=note, at=at))
+        self._write(
+            f"settle {effect_key}", lambda at: self._outbox.save(self._outbox.settled((effect_key,), note=note, at=at))
+        )
 
     def mark_attempt(self, effect_key: str) -> int:
         """Count one more attempt; give the count. Raises UnknownEffect for a key that is not in the outbox."""
@@ -125,7 +129,7 @@ class SqliteStore:
     def use_guards(self, guards: Sequence[Guard]) -> bool:
         """Write all guard rows, or none when one was used before (False)."""
         try:
-            self._write("use guards", lambda at: self._guards.use(guards, at=at))
+            self._write("use guards", lambda at: self._guards.use(guards, at=at), stepwise=True)
         except GuardUsed:
             return False
         return True
@@ -141,7 +145,7 @@ class SqliteStore:
 
     def prune(self, before: datetime) -> int:
         """Delete effects settled and guards expired before the instant; give how many rows went."""
-        return self._write("prune", partial(self._prune, instants.written(before)))
+        return self._write("prune", partial(self._prune, instants.written(before)), stepwise=True)
 
     def _prune(self, limit: str, _at: str) -> int:
         pruned = self._guards.prune(before=limit)
@@ -214,7 +218,7 @@ class SqliteStore:
             self._db.execute("ROLLBACK")
         self._begin()
         for write in self._written:
-            self._in_savepoint(write)
+            self._make(write)
 
     def _note(self) -> None:
         """Leave word beside the store of what was acknowledged, and whether more was acted upon than is durable."""
@@ -294,18 +298,20 @@ class SqliteStore:
         finally:
             self._turn.release()
 
-    def _write(self, doing: str, act: Callable[[str], T], stream: str = "") -> T:
+    def _write(self, doing: str, act: Callable[[str], T], stream: str = "", *, stepwise: bool = False) -> T:
         """Make one write in the transaction, and remember how."""
         with self._calling(doing):
             self._refuse_if_refusing()
-            write = _Write(act, instants.written(self._clock()), stream)
+            write = _Write(act, instants.written(self._clock()), stream, stepwise)
             if not self._db.in_transaction:
                 self._begin()
-            result: T = self._in_savepoint(write)
+            result: T = self._make(write)
             self._written.append(write)
             return result
 
-    def _in_savepoint(self, write: _Write) -> Any:
+    def _make(self, write: _Write) -> Any:
+        if not write.stepwise:
+            return write.act(write.at)
         self._db.execute("SAVEPOINT one")
         try:
             result = write.act(write.at)

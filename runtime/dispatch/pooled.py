@@ -1,15 +1,20 @@
 """Pooled dispatch: many quiet actors on a few threads, one message at a time each.
 
-Enters: cells with something to do, first come, first served but for those in a hurry. Stays out: blocking I/O (that
+Enters: cells with something to do, first come, first served but for those in a hurry. Stays out: the network (that
 wants a thread of its own).
 At least two workers. When every worker has been in one batch for longer than 20 ms while cells wait, a spare joins, up
 to the cap; spares leave when there is nothing to do. A worker whose handler was declared lost is given up and replaced.
+
+What a worker's own turn makes ready it runs next by itself: waking another thread costs more than most turns, and the
+two then wait for one another's interpreter lock. Others are called when that would keep somebody waiting: before a cell
+that blocks, when its turns have taken a millisecond, and, by the pool's watch, when it hangs in one.
 """
 
 import itertools
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from runtime.dispatch.port import BATCH_LIMIT, BATCH_SECONDS, Runnable
@@ -19,12 +24,13 @@ STUCK_SECONDS = 0.02
 SPARE_IDLE_SECONDS = 1.0
 MOST_WORKERS = 16
 LEAST_WORKERS = 2
+ALONE_SECONDS = 0.001  # how long a worker goes on with what it made ready before it calls others
 
 
 class _Worker:
     """One thread of the pool and what it is doing."""
 
-    __slots__ = ("cell", "given_up", "is_spare", "name", "since", "thread")
+    __slots__ = ("cell", "given_up", "is_spare", "name", "owed", "since", "thread")
 
     def __init__(self, name: str, *, is_spare: bool) -> None:
         self.name = name
@@ -32,7 +38,14 @@ class _Worker:
         self.cell: Runnable | None = None
         self.since = 0.0  # when the present batch began
         self.given_up = False
+        self.owed: deque[bool] = deque()  # calls kept back: as many cells are queued that nobody was called for
         self.thread: threading.Thread | None = None
+
+
+class _Mine(threading.local):
+    """What the present thread is to its pool."""
+
+    owed: deque[bool] | None = None  # a worker's
 
 
 class PooledDispatcher:
@@ -54,8 +67,8 @@ class PooledDispatcher:
         self.name = name
         self.on_replaced: Callable[[str, str, str], None] | None = None
         self._queue = RunQueue()
-        # The queue's own methods, not others around them: they are called for every wake-up of every actor.
-        self.submit: Callable[[Runnable], None] = self._queue.put
+        self._mine = _Mine()
+        # The queue's own method, not another around it: it is called for every wake-up by an urgent actor.
         self.hurry: Callable[[Runnable], None] = self._queue.hurry
         self._most_workers = most_workers
         self._batch_limit = batch_limit
@@ -69,6 +82,14 @@ class PooledDispatcher:
             self._add(is_spare=False)
         self._monitor = threading.Thread(target=self._watch, name=f"{name}-monitor", daemon=True)
         self._monitor.start()
+
+    def submit(self, cell: Runnable) -> None:
+        owed = self._mine.owed
+        if owed is None:
+            self._queue.put(cell)
+        else:
+            self._queue.add(cell)
+            owed.append(True)
 
     def abandon(self, cell: Runnable) -> str:
         """Give up the worker in this cell and put another in its place; "" when no worker has it."""
@@ -122,29 +143,36 @@ class PooledDispatcher:
 
     def _give_up(self, worker: _Worker) -> None:
         worker.given_up = True
+        self._call_for(worker)
         self._workers.remove(worker)
         self._lost.append(worker)
         if not self._closing.is_set():
             self._add(is_spare=worker.is_spare)
 
     def _work(self, worker: _Worker) -> None:
-        take = self._queue.get
+        owed = self._mine.owed = worker.owed
         limit, seconds = self._batch_limit, self._batch_seconds
         monotonic, nobody_waits = time.monotonic, self._queue.empty
+        alone_since = 0.0
         try:
             while not worker.given_up:
                 try:
-                    cell = take(SPARE_IDLE_SECONDS if worker.is_spare else None)
-                except queue.Empty:
-                    return
-                if cell is None:
-                    return
-                worker.since = monotonic()
+                    owed.pop()
+                except IndexError:
+                    cell = self._wait(worker)
+                    if cell is None:
+                        return
+                    worker.since = alone_since = monotonic()
+                else:
+                    cell = self._queue.take()
+                    worker.since = monotonic()
                 worker.cell = cell
+                if owed and (cell.blocks or worker.since - alone_since > ALONE_SECONDS):
+                    self._call_for(worker)
                 while cell.run(limit, seconds):
                     # Through the queue it would most likely go to another thread, and handing over costs more than
                     # a batch; only others who wait make that worth it.
-                    if not nobody_waits():
+                    if owed or not nobody_waits():
                         self.submit(cell)
                         break
                     worker.since = monotonic()
@@ -152,7 +180,24 @@ class PooledDispatcher:
         finally:
             self._leave(worker)
 
+    def _wait(self, worker: _Worker) -> Runnable | None:
+        """Wait for a call and take a cell; None when the worker is to end."""
+        try:
+            return self._queue.get(SPARE_IDLE_SECONDS if worker.is_spare else None)
+        except queue.Empty:
+            return None
+
+    def _call_for(self, worker: _Worker) -> None:
+        """Call others for what this worker has not got to. Any thread; each call is made once."""
+        while True:
+            try:
+                worker.owed.pop()
+            except IndexError:
+                return
+            self._queue.call()
+
     def _leave(self, worker: _Worker) -> None:
+        self._call_for(worker)
         worker.cell = None
         with self._lock:
             if worker in self._lost:
@@ -168,9 +213,12 @@ class PooledDispatcher:
 
     def _watch(self) -> None:
         while not self._closing.wait(STUCK_SECONDS / 2):
+            now = time.monotonic()
+            for worker in tuple(self._workers):
+                if worker.owed and now - worker.since > STUCK_SECONDS / 4:
+                    self._call_for(worker)
             if self._queue.empty():
                 continue
-            now = time.monotonic()
             with self._lock:
                 stuck = all(worker.cell is not None and now - worker.since > STUCK_SECONDS for worker in self._workers)
                 spare = self._add(is_spare=True) if stuck and len(self._workers) < self._most_workers else None

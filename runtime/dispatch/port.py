@@ -14,6 +14,8 @@ class Runnable(Protocol):
     """What a dispatcher knows of a cell."""
 
     path: str
+    urgent: bool  # runs before those that are not
+    blocks: bool  # its handlers wait for a disk: what its worker would get to next is left to others meanwhile
 
     def run(self, limit: int, seconds: float) -> bool:
         """Handle up to `limit` messages, taking none after `seconds`. Never raises.

@@ -2,6 +2,9 @@
 
 Enters: cells, each at most once until it has run. Stays out: workers. First come, first served within each of the two
 lines. Of every few turns one goes to the slow line, so that a hurry that never ends cannot starve everybody else.
+
+A cell that is queued calls one worker, who may be asleep. A worker that queues cells itself keeps that call back, and
+takes one without sleeping when its own turn is over (`PooledDispatcher`); every cell queued has one call, kept or not.
 """
 
 import queue
@@ -25,8 +28,16 @@ class RunQueue:
         self.empty = self._permits.empty
 
     def put(self, cell: Runnable) -> None:
-        """Queue a cell behind the others."""
-        self._waiting.append(cell)
+        """Queue a cell behind the others of its kind, and call a worker for it."""
+        self.add(cell)
+        self._permits.put(True)
+
+    def add(self, cell: Runnable) -> None:
+        """Queue a cell; the caller owes a `call`, or a `take`."""
+        (self._hurried if cell.urgent else self._waiting).append(cell)
+
+    def call(self) -> None:
+        """Have a worker take one of the cells that were added."""
         self._permits.put(True)
 
     def hurry(self, cell: Runnable) -> None:
@@ -48,8 +59,10 @@ class RunQueue:
             queue.Empty: nothing came within `timeout` seconds.
 
         """
-        if not self._permits.get(timeout=timeout):
-            return None
+        return self.take() if self._permits.get(timeout=timeout) else None
+
+    def take(self) -> Runnable:
+        """Take the cell whose turn it is; the caller has heard the call for one, or owes it."""
         self._turns += 1
         first, second = self._hurried, self._waiting
         if self._turns % FAIR_TURN == 0:

@@ -30,6 +30,9 @@ from runtime.testing import Do, Doer, Gate, Stage
 class Waiting:
     """A cell in a queue."""
 
+    urgent = False
+    blocks = False
+
     def __init__(self, path: str) -> None:
         self.path = path
 
@@ -335,3 +338,57 @@ def test_a_crowd_in_a_hurry_does_not_starve_one_that_is_not() -> None:
     assert 0 < taken.index(patient) < FAIR_TURN
     assert [cell for cell in taken if cell is not patient] == hurried
     assert queue.empty()
+
+
+def test_what_a_turn_makes_ready_runs_next_on_the_same_worker(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage("pool")
+    stage.start("teller", Doer)
+    stage.start("told", Doer)
+    for _ in range(20):
+        threads: list[int] = []
+        ran = threading.Event()
+
+        def note(_: Any, threads: list[int] = threads, ran: threading.Event = ran) -> None:
+            threads.append(threading.get_ident())
+            ran.set()
+
+        def tell(doer: Any, threads: list[int] = threads, note: Callable[[Any], None] = note) -> None:
+            threads.append(threading.get_ident())
+            doer.context.tell("told", Do(note))
+
+        stage.system.tell("teller", Do(tell))
+        assert ran.wait(5.0)
+        assert threads[0] == threads[1]
+
+
+def test_what_a_turn_made_ready_is_left_to_others_when_its_worker_hangs(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage("pool")
+    stage.start("teller", Doer)
+    stage.start("told", Doer)
+    ran = threading.Event()
+    with Gate().held() as gate:
+        # Both are handled in one batch: the first makes another actor ready, the second hangs.
+        with Gate().held() as first:
+            stage.system.tell("teller", Do(lambda _: first.pass_through()))
+            first.wait_entered()
+            stage.system.tell("teller", Do(lambda doer: doer.context.tell("told", Do(lambda _: ran.set()))))
+            stage.system.tell("teller", Do(lambda _: gate.pass_through()))
+        gate.wait_entered()
+        assert ran.wait(2.0)
+
+
+def test_others_are_called_before_a_cell_that_blocks(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage("pool")
+    stage.start("teller", Doer)
+    stage.start("other", Doer)
+    stage.system.start(ChildSpec("blocks", Doer, urgent=True, blocks=True))
+    ran = threading.Event()
+
+    def tell(doer: Any) -> None:
+        doer.context.tell("other", Do(lambda _: ran.set()))
+        doer.context.tell("blocks", Do(lambda _: gate.pass_through()))
+
+    with Gate().held() as gate:
+        stage.system.tell("teller", Do(tell))
+        gate.wait_entered()
+        assert ran.wait(2.0)
