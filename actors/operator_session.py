@@ -7,25 +7,36 @@ one outcome the person sees is the conversation's work, on which this builds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
 from actors.conversation import Conversation, Step
 from actors.messages import addresses
 from actors.messages.alert_records import OfferDefaultChat
+from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion
 from actors.messages.market import PriceQuestion, PriceReading
-from actors.messages.operator import ButtonRecord, CloseAction, OpenAction, PendingCommand
+from actors.messages.operator import (
+    Action,
+    ButtonRecord,
+    CloseAction,
+    OpenAction,
+    PendingCommand,
+    ReleaseAction,
+    SafetyAction,
+)
 from actors.messages.storing import DocumentQuestion, PutDocument, RegisterQuestion, StreamSummary, TakeDocument
 from actors.messages.trading import CloseTrades, OpenTrade, PreviewTrade, TradeReading, TradesQuestion
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import chat_commands, session_record, trade_screens
+from actors.rules import chat_commands, guard_screens, session_record, trade_screens
 from actors.rules.ages import span
 from actors.rules.chat_commands import (
     AskHealth,
     AskHelp,
+    AskLocks,
+    AskSafety,
     AskStatus,
     AskVersion,
     Command,
@@ -70,6 +81,7 @@ class _Work:
     prices: dict[str, PriceReading] = field(default_factory=dict)
     awaited: set[str] = field(default_factory=set)  # what questions under way are about
     preview: Screen | None = None  # to be shown once its button is kept
+    standing: tuple[str, ...] = ()  # what the guards shut, as lines
     results: dict[str, tuple[str, str]] = field(default_factory=dict)  # by trade id: how a close ended, the words
     attempts: int = 0  # at the desk
 
@@ -121,12 +133,59 @@ class OperatorSession(Conversation):
                 self.show(update_id, Screen(title=f"Standfast {self._version}"))
             case Misunderstood():
                 self.show(update_id, Screen(title="Not understood", lines=command.lines))
-            case AskHealth():
-                self.question(Step(update_id, "health"), addresses.HEALTH, HealthQuestion())
-            case AskStatus() | DraftClose():
+            case AskHealth() | AskStatus():
+                step = Step(update_id, "standing")
+                self.question(step, addresses.DESK, GuardsQuestion(), timeout_seconds=PRICE_SECONDS)
+            case AskSafety() | AskLocks():
+                self.question(Step(update_id, "guards"), addresses.DESK, GuardsQuestion())
+            case DraftClose():
                 self._read_trades(update_id)
             case DraftTrade():
                 self._draft(update_id, command)
+
+    # --- the guards -------------------------------------------------------------------------------------------------
+    def _on_standing(self, update_id: int, reading: GuardsReading | None) -> None:
+        """Go on to what was asked for, knowing what the guards shut; without an answer there is a line less."""
+        work = self._work(update_id)
+        if reading is not None:
+            work.standing = guard_screens.standing(reading, now=self.context.now())
+        if isinstance(work.command, AskHealth):
+            self.question(Step(update_id, "health"), addresses.HEALTH, HealthQuestion())
+        else:
+            self._read_trades(update_id)
+
+    def _on_guards(self, update_id: int, reading: GuardsReading) -> None:
+        now = self.context.now()
+        match self._work(update_id).command:
+            case AskSafety(wanted=wanted, why=why) if wanted is not None:
+                action = SafetyAction(safety=wanted, why=why, loosens=wanted.rank < reading.safety.state.rank)
+                nonce = self._nonce(update_id)
+                if action.loosens:
+                    screen = guard_screens.confirm_safety(wanted, why, reading, nonce, now=now)
+                    self._offer(update_id, nonce, action, screen)
+                else:
+                    self._confirm(update_id, nonce, action)
+            case AskSafety():
+                self.show(update_id, guard_screens.safety(reading, now=now))
+            case AskLocks(release=lock_id) if lock_id:
+                self._draft_release(update_id, lock_id, reading)
+            case _:
+                self.show(update_id, guard_screens.locks(reading, now=now))
+
+    def _draft_release(self, update_id: int, lock_id: str, reading: GuardsReading) -> None:
+        lock = next((each for each in reading.locks if each.lock_id == lock_id), None)
+        if lock is None:
+            self.show(update_id, guard_screens.no_such_lock(lock_id, reading))
+            return
+        nonce = self._nonce(update_id)
+        screen = guard_screens.confirm_release(lock, nonce, now=self.context.now())
+        self._offer(update_id, nonce, ReleaseAction(lock_id=lock_id), screen)
+
+    def _on_changed(self, update_id: int, reading: GuardsReading) -> None:
+        pending, now = self.pending(update_id), self.context.now()
+        released = pending is not None and isinstance(pending.action, ReleaseAction)
+        screen = guard_screens.locks(reading, now=now) if released else guard_screens.safety(reading, now=now)
+        self.decide(update_id, screen)
 
     # --- readings -----------------------------------------------------------------------------------------------
     def _read_trades(self, update_id: int) -> None:
@@ -165,14 +224,18 @@ class OperatorSession(Conversation):
         match work.command:
             case AskStatus(table=True):
                 screen = trade_screens.status_table(work.trades, work.prices, now=now)
-                self.show(update_id, trade_screens.with_silent(screen, work.registered, work.trades))
+                self._show_status(update_id, screen)
             case AskStatus(number=None):
-                screen = trade_screens.status(work.trades, work.prices, now=now)
-                self.show(update_id, trade_screens.with_silent(screen, work.registered, work.trades))
+                self._show_status(update_id, trade_screens.status(work.trades, work.prices, now=now))
             case AskStatus(number=number):
                 self.show(update_id, trade_screens.status(work.trades, work.prices, now=now, number=number))
             case DraftClose(which=which):
                 self._draft_close(update_id, which)
+
+    def _show_status(self, update_id: int, screen: Screen) -> None:
+        work = self._work(update_id)
+        screen = trade_screens.with_silent(screen, work.registered, work.trades)
+        self.show(update_id, replace(screen, lines=(*work.standing, *screen.lines)))
 
     # --- drafts: a preview with two buttons -----------------------------------------------------------------------
     def _draft(self, update_id: int, command: DraftTrade) -> None:
@@ -204,7 +267,7 @@ class OperatorSession(Conversation):
         pending = self.pending(update_id)
         return (pending.nonce if pending is not None else "") or self.context.new_id()
 
-    def _offer(self, update_id: int, nonce: str, action: OpenAction | CloseAction, preview: Screen) -> None:
+    def _offer(self, update_id: int, nonce: str, action: Action, preview: Screen) -> None:
         """Keep what the button means, then show it."""
         self._work(update_id).preview = preview
         expires_at = self.context.now() + timedelta(seconds=BUTTON_SECONDS)
@@ -240,14 +303,15 @@ class OperatorSession(Conversation):
             lines = ("Nothing was sent. Write the command again.",)
             self.show(step.update_id, Screen(title=f"{_what(button.action)}: the button has expired.", lines=lines))
         else:
-            confirmed = session_record.confirm(
-                self.known,
-                step.update_id,
-                command_id=f"{COMMAND_PREFIX}{button.nonce}",
-                action=button.action,
-                at=self.context.now(),
-            )
-            self.change_first(step.update_id, confirmed, lambda: self._on_confirmed(step.update_id))
+            self._confirm(step.update_id, button.nonce, button.action)
+
+    def _confirm(self, update_id: int, nonce: str, action: Action) -> None:
+        """Keep what is to be done, then do it."""
+        command_id = f"{COMMAND_PREFIX}{nonce}"
+        confirmed = session_record.confirm(
+            self.known, update_id, command_id=command_id, action=action, at=self.context.now()
+        )
+        self.change_first(update_id, confirmed, lambda: self._on_confirmed(update_id))
 
     def _on_confirmed(self, update_id: int) -> None:
         pending = self.pending(update_id)
@@ -262,8 +326,14 @@ class OperatorSession(Conversation):
         self._forget_button(pending.command_id.removeprefix(COMMAND_PREFIX))
         match pending.action:
             case OpenAction(plan=plan):
-                question = OpenTrade(command_id=pending.command_id, plan=plan, by=by)
+                question = OpenTrade(command_id=pending.command_id, plan=plan, by=by, asked_at=pending.confirmed_at)
                 self.question(Step(update_id, "open"), addresses.DESK, question, timeout_seconds=DESK_SECONDS)
+            case SafetyAction(safety=state, why=why):
+                wanted = SetSafety(command_id=pending.command_id, state=state, why=why, by=by)
+                self.question(Step(update_id, "change"), addresses.DESK, wanted, timeout_seconds=DESK_SECONDS)
+            case ReleaseAction(lock_id=lock_id):
+                release = ReleaseLock(lock_id=lock_id, by=by)
+                self.question(Step(update_id, "change"), addresses.DESK, release, timeout_seconds=DESK_SECONDS)
             case CloseAction(trade_ids=trade_ids):
                 work.awaited = {each for each in trade_ids if work.results.get(each, ("unknown",))[0] == "unknown"}
                 for trade_id in trade_ids:
@@ -300,7 +370,9 @@ class OperatorSession(Conversation):
             self.decide(step.update_id, trade_screens.unknown(_what(pending.action), silence.error))
 
     def too_late(self, pending: PendingCommand, age: str) -> None:
-        if pending.action is not None:
+        if isinstance(pending.action, SafetyAction) and not pending.action.loosens:
+            self.proceed(pending)  # what makes safer is never too late
+        elif pending.action is not None:
             text = f"It was confirmed {age} ago and the daemon stopped meanwhile; it was not sent again so late."
             self.decide(pending.update_id, trade_screens.unknown(_what(pending.action), text))
 
@@ -308,8 +380,11 @@ class OperatorSession(Conversation):
     def on_step(self, step: Step, value: Any) -> None:
         update_id, work = step.update_id, self._work(step.update_id)
         match step.name:
+            case "standing" | "guards" | "change" as step_name:
+                then = {"standing": self._on_standing, "guards": self._on_guards, "change": self._on_changed}
+                then[step_name](update_id, value)
             case "health":
-                self.show(update_id, health_screen(value))
+                self.show(update_id, health_screen(value, work.standing))
             case "trades" | "register":
                 self._on_trades(update_id, step, value)
             case "price":
@@ -330,11 +405,13 @@ class OperatorSession(Conversation):
     def on_silent_step(self, step: Step, silence: NotAnswered) -> None:
         update_id, refused = step.update_id, silence.reason == "refused"
         match step.name:
+            case "standing":
+                self._on_standing(update_id, None)
             case "price":
                 self._on_price(update_id, step.about, None)
             case "preview" if refused:
                 self.show(update_id, trade_screens.refused("Open", silence.error))
-            case "open":
+            case "open" | "change":
                 self._on_open_silence(step, silence)
             case "close":
                 self._on_close_answer(step, "refused" if refused else "unknown", silence.error)
@@ -348,7 +425,7 @@ class OperatorSession(Conversation):
         pending = self.pending(step.update_id)
         if pending is None:
             return
-        if step.name in {"open", "close"}:
+        if step.name in {"open", "close", "change"}:
             self.proceed(pending)
         else:
             self._take_button(step.update_id, Press(nonce=step.about, confirmed=step.name == "confirm"))
@@ -358,7 +435,13 @@ def _button(nonce: str) -> str:
     return f"button/{nonce}"
 
 
-def _what(action: OpenAction | CloseAction) -> str:
-    if isinstance(action, OpenAction):
-        return f"Open {action.plan.symbol} {action.plan.position_side.value}"
-    return "Close " + ", ".join(action.labels)
+def _what(action: Action) -> str:
+    match action:
+        case OpenAction(plan=plan):
+            return f"Open {plan.symbol} {plan.position_side.value}"
+        case CloseAction(labels=labels):
+            return "Close " + ", ".join(labels)
+        case SafetyAction(safety=state):
+            return f"Safety state {state.value}"
+        case ReleaseAction(lock_id=lock_id):
+            return f"Release lock {lock_id}"

@@ -187,6 +187,9 @@ class StorePort(Protocol):
 
     def register(self, kind: str, *, live_only: bool, account: str | None) -> tuple[tuple[str, StreamSummary], ...]: ...
 
+    def turns(self, since: datetime) -> tuple[tuple[str, Any], ...]:
+        """How trades began and ended, see TurnsQuestion."""
+
     def document(self, name: str) -> Any | None: ...
 
     def close(self) -> None: ...

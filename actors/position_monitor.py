@@ -20,7 +20,7 @@ from actors.messages.accounts import (
 from actors.messages.monitoring import AskAgain, LeaveNow, OwnStopDue, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, ExecutionReported, OrderReported
 from actors.messages.storing import LoadStream, Perform, PromisedEffect, Settle, StoredStream, UnsettledQuestion
-from actors.messages.trading import ExitReason, ExitStarted, TradeQuestion, TradeReading
+from actors.messages.trading import ExitReason, ExitStarted, SafetyHeeded, TradeQuestion, TradeReading
 from actors.model.sharing import shared
 from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
@@ -142,13 +142,14 @@ class PositionMonitor(TradePrices):
 
     @handles(Perform)
     def _on_perform(self, message: Perform) -> None:
-        """Take what the position book has booked to this trade."""
+        """Take what the position book has booked to this trade, or the desk has it heed."""
         if not self._not_yet():
             self._take_booked(message.effect)
 
     def _take_booked(self, effect: PromisedEffect) -> None:
         fact, key = effect.request, effect.key
-        if isinstance(fact, ReductionBooked | FundingBooked) and fact.execution_id not in self._known.executions:
+        booked = isinstance(fact, ReductionBooked | FundingBooked)
+        if isinstance(fact, SafetyHeeded) or (booked and fact.execution_id not in self._known.executions):
             self._take(fact, settles=(key,))
         else:
             self.context.tell(addresses.STORE, Settle(effect_key=key, note="already booked"))

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from actors.messages import addresses
 from actors.messages.accounts import MonitorsLost, StrayOrder
 from actors.messages.alerts import RaiseAlert
+from actors.messages.guarding import TradeEnded
 from actors.messages.monitoring import AskAgain
 from actors.messages.orders import CancelOrder, EffectSettled, EffectUnclear, ExecutionReported, OrderReported
 from actors.messages.reports import Misaddressed
@@ -122,6 +123,7 @@ class PositionsRoom(Actor):
     def _on_terminated(self, message: Terminated) -> None:
         """A monitor has ended by itself. Something late may have reopened its trade in its last moment."""
         if message.reason == "ended":  # those that are stopped go down with this room
+            self.context.tell(addresses.DESK, TradeEnded(trade_id=message.path.rpartition("-")[2]))
             self._ask_register()
 
     def _start(self, symbol: str, trade_id: str) -> str:

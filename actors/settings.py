@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from actors.model.guarding import GuardTerms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
@@ -75,6 +77,7 @@ class Settings:
     exchange: ExchangeSettings = ExchangeSettings()
     chat: ChatSettings = ChatSettings()
     trading: TradingSettings = TradingSettings()
+    guards: GuardTerms = GuardTerms()  # noqa: RUF009 - an immutable value
     alerts: AlertSettings = AlertSettings()
     timing: TimingSettings = TimingSettings()
     keeping: KeepingSettings = KeepingSettings()

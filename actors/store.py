@@ -47,6 +47,7 @@ from actors.messages.storing import (
     RegisterQuestion,
     Settle,
     TakeDocument,
+    TurnsQuestion,
     UnsettledQuestion,
     UseGuards,
 )
@@ -387,6 +388,10 @@ class Store(Actor):
     @handles(RegisterQuestion)
     def _on_register(self, message: RegisterQuestion) -> Any:
         return self._once_durable(self._db.register(message.kind, live_only=message.live_only, account=message.account))
+
+    @handles(TurnsQuestion)
+    def _on_turns(self, message: TurnsQuestion) -> Any:
+        return self._once_durable(self._db.turns(message.since))
 
     @handles(DocumentQuestion)
     def _on_document(self, message: DocumentQuestion) -> Any:

@@ -30,6 +30,7 @@ from actors.guardian import Guardian
 from actors.lane import Lane
 from actors.messages import addresses
 from actors.messages.orders import EffectSettled
+from actors.model.guarding import GuardTerms
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.port_slot import PortSlot
 from actors.ports import BackupPort, ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
@@ -85,6 +86,7 @@ class World:
     keeping: KeepingTerms = KeepingTerms()  # noqa: RUF009 - an immutable value
     parameters: TradeParameters = TradeParameters()  # noqa: RUF009 - an immutable value
     backstop: BackstopSettings = BackstopSettings()  # noqa: RUF009 - an immutable value
+    guards: GuardTerms = GuardTerms()  # noqa: RUF009 - an immutable value
     client: ClientTerms = ClientTerms()  # noqa: RUF009 - an immutable value
     reconciler: ReconcilerTerms = ReconcilerTerms()  # noqa: RUF009 - an immutable value
     monitor_intensity: Intensity = MONITOR_INTENSITY
@@ -202,6 +204,8 @@ def _desk(world: World) -> Spec:
         accounts=world.accounts,
         parameters=world.parameters,
         backstop=world.backstop,
+        guards=world.guards,
+        fence=world.fence,
         salt=world.identity.installation,
     )
     return _room("desk", desk)

@@ -2,36 +2,33 @@
 
 An opening is one conversation at a time and account: read the account, judge and size the plan, have the position book
 admit it, commit it with its small number, and have its monitor started. The trade's id follows from the command's id,
-so the same command twice, or again after a crash, finds the trade it opened. Orders are the monitor's.
+so the same command twice, or again after a crash, finds the trade it opened. On its way each order passes the guards
+(rules.guards) once; what they go by is committed with the trades. Orders are the monitor's.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
-from actors.live_trades import LiveTrades, Part
+from actors.guarded_openings import GuardedOpenings, Opening
 from actors.messages import addresses
 from actors.messages.accounts import (
     AdmitTrade,
     BookQuestion,
     BookReading,
     EnsureLeverage,
-    OpeningViewQuestion,
     TradeAdmitted,
-    WithdrawAdmission,
 )
 from actors.messages.alerts import RaiseAlert
+from actors.messages.guarding import (
+    STREAM,
+)
 from actors.messages.keeping import WritesFailing, WritesWork
 from actors.messages.market import WatchPrice
 from actors.messages.storing import (
     Append,
     Appended,
     AppendRefused,
-    LoadStream,
     NextNumber,
     PromisedEffect,
     StoredStream,
@@ -39,58 +36,40 @@ from actors.messages.storing import (
 )
 from actors.messages.trading import (
     CloseTrades,
-    OpenTrade,
-    PreviewTrade,
     StartMonitor,
     TradeAccepted,
     TradeOpened,
     TradesQuestion,
 )
 from actors.model.account import OpeningView
+from actors.model.guarding import GuardTerms, SafetyState
 from actors.model.trade import BackstopSettings, TradeParameters
-from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.model.trade_plan import SizedPlan
+from actors.ports import FencePort
 from actors.rules import risk
-from actors.rules.client_order_ids import new_trade_id
+from actors.rules.guards import Verdict
 from actors.rules.opening import judge, liquidation_estimate, opened_news
-from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, Restarted, handles
+from runtime import LATER, Restarted, handles
 
 ASK_SECONDS = 15.0
 READING_SECONDS = 3.0
 
 
-@dataclass(slots=True)
-class _Opening:
-    """One plan on its way to a trade."""
-
-    plan: TradePlan
-    reply: Reply
-    command_id: str = ""  # empty: a preview
-    by: str = ""
-    trade_id: str = ""
-    attempt: int = 0  # of finding a free trade id
-    view: OpeningView | None = None
-    book: BookReading | None = None
-    sized: SizedPlan | None = None
-    admitted: TradeAdmitted | None = None
-    fact: TradeOpened | None = None
-    commits: int = 0  # asked of the store for it
-
-
-class TroubleOutside(Refused):
-    """Nothing is wrong with what was asked: the exchange or the store did not do its part. It may be asked again."""
-
-
-class TradeDesk(Actor):
+class TradeDesk(GuardedOpenings):
     def __init__(
-        self, *, accounts: tuple[str, ...], parameters: TradeParameters, backstop: BackstopSettings, salt: str
+        self,
+        *,
+        accounts: tuple[str, ...],
+        parameters: TradeParameters,
+        backstop: BackstopSettings,
+        guards: GuardTerms,
+        fence: FencePort,
+        salt: str,
     ) -> None:
-        self._accounts = accounts
+        super().__init__(accounts=accounts, guards=guards, fence=fence, salt=salt)
         self._parameters = parameters
         self._backstop = backstop
-        self._salt = salt  # the installation: trade ids of two installations differ
-        self._shut: str | None = None  # why nothing is opened for now
-        self._queues: dict[str, deque[_Opening]] = {account: deque() for account in accounts}
-        self._next: dict[str, Callable[[_Opening, Any], None]] = {
+        self._next |= {
             "journal": self._on_journal,
             "view": self._on_view,
             "book": self._on_book,
@@ -100,116 +79,22 @@ class TradeDesk(Actor):
         }
 
     def on_start(self) -> None:
-        self._live = LiveTrades(self.context)
+        super().on_start()
         self.context.watch(addresses.STORE)
 
-    # --- openings: taken in turn, one at a time and account -----------------------------------------------------------
-    @handles(PreviewTrade)
-    def _on_preview(self, message: PreviewTrade) -> Any:
-        return self._enter(_Opening(plan=message.plan, reply=self._owed(message.plan)))
-
-    @handles(OpenTrade)
-    def _on_open(self, message: OpenTrade) -> Any:
-        return self._enter(
-            _Opening(plan=message.plan, reply=self._owed(message.plan), command_id=message.command_id, by=message.by)
-        )
-
-    def _owed(self, plan: TradePlan) -> Reply:
-        if plan.account not in self._queues:
-            known = ", ".join(self._accounts)
-            raise Refused(f"account {plan.account} is not configured; write one of: {known}")
-        if self._shut is not None:
-            raise TroubleOutside(self._shut)
-        return self.context.defer_reply()
-
-    def _enter(self, opening: _Opening) -> Any:
-        queue = self._queues[opening.plan.account]
-        queue.append(opening)
-        if len(queue) == 1:
-            self._begin(opening)
-        return LATER
-
-    def _begin(self, opening: _Opening) -> None:
-        if opening.command_id:
-            seed = f"{self._salt}/{opening.command_id}/{opening.attempt}".encode()
-            opening.trade_id = new_trade_id(int.from_bytes(sha256(seed).digest()[:8]))
-            self._ask(opening, "journal", addresses.STORE, LoadStream(stream=addresses.trade_stream(opening.trade_id)))
-        else:
-            self._read(opening)
-
-    def _ask(self, opening: _Opening, step: str, path: str, question: object) -> None:
-        self.context.ask(path, question, timeout_seconds=ASK_SECONDS, tag=f"{step}/{opening.plan.account}")
-
-    def _current(self, tag: str) -> tuple[str, _Opening | None]:
-        step, _, account = tag.partition("/")
-        queue = self._queues.get(account)
-        return step, queue[0] if queue else None
-
-    def _finish(self, opening: _Opening, answer: Any) -> None:
-        self._leave(opening)
-        opening.reply.answer(answer)
-
-    def _refuse(self, opening: _Opening, text: str, *, outside: bool = False) -> None:
-        self.context.log.info("opening_refused", symbol=opening.plan.symbol, text=text)
-        if opening.admitted is not None:
-            book = addresses.position_book(opening.plan.account)
-            self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
-        self._leave(opening)
-        opening.reply.refuse(TroubleOutside(text) if outside else Refused(text))
-
-    def _leave(self, opening: _Opening) -> None:
-        queue = self._queues[opening.plan.account]
-        queue.popleft()
-        if queue:
-            self._begin(queue[0])
-
-    @handles(Answered)
-    def _on_answer(self, message: Answered) -> None:
-        if isinstance(message.tag, Part):
-            self._live.on_answer(message.tag, message)
-            return
-        step, opening = self._current(str(message.tag))
-        if opening is not None:
-            self._next[step](opening, message.value)
-
-    @handles(NotAnswered)
-    def _on_no_answer(self, message: NotAnswered) -> None:
-        if isinstance(message.tag, Part):
-            self._live.on_answer(message.tag, message)
-            return
-        step, opening = self._current(str(message.tag))
-        if opening is None:
-            return
-        if message.reason == "refused":
-            # A symbol nobody knows is answered with None: the account's reading is refused only when it failed.
-            self._refuse(opening, message.error, outside=step in {"view", "number"})
-        elif step == "admit":
-            book = addresses.position_book(opening.plan.account)
-            self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
-            self._refuse(
-                opening, "the backstop could not be moved in time; nothing was opened, try again", outside=True
-            )
-        else:
-            text = f"{step} was not answered ({message.error}); nothing was opened, try again"
-            self._refuse(opening, text, outside=True)
-
     # --- the steps ------------------------------------------------------------------------------------------------
-    def _on_journal(self, opening: _Opening, stored: StoredStream) -> None:
+    def _on_journal(self, opening: Opening, stored: StoredStream) -> None:
         if not stored.facts:
-            self._read(opening)
+            self._at_the_door(opening)
             return
         first = stored.facts[0]
-        if isinstance(first, TradeOpened) and first.opened_by == _opened_by(opening):
+        if isinstance(first, TradeOpened) and first.opened_by == opening.order:
             self._accept(opening, first, already_open=not opening.commits)
         else:  # another command's trade has this id by chance
             opening.attempt += 1
             self._begin(opening)
 
-    def _read(self, opening: _Opening) -> None:
-        question = OpeningViewQuestion(symbol=opening.plan.symbol)
-        self._ask(opening, "view", addresses.client(opening.plan.account), question)
-
-    def _on_view(self, opening: _Opening, view: OpeningView | None) -> None:
+    def _on_view(self, opening: Opening, view: OpeningView | None) -> None:
         symbol = opening.plan.symbol
         if view is None:
             self._refuse(
@@ -219,7 +104,7 @@ class TradeDesk(Actor):
         opening.view = view
         self._ask(opening, "book", addresses.position_book(opening.plan.account), BookQuestion(symbol=symbol))
 
-    def _on_book(self, opening: _Opening, book: BookReading) -> None:
+    def _on_book(self, opening: Opening, book: BookReading) -> None:
         opening.book = book
         if opening.view is None:
             raise RuntimeError("an opening reached the book without a reading of the account")
@@ -230,22 +115,24 @@ class TradeDesk(Actor):
             distance=self._backstop.distance,
             min_ticks=self._backstop.min_ticks,
         )
-        if not isinstance(verdict, SizedPlan):
-            self._refuse(opening, "\n".join(refusal.text for refusal in verdict))
+        wrong = () if isinstance(verdict, SizedPlan) else verdict
+        text = "\n".join(refusal.text for refusal in wrong)
+        fields = sorted({refusal.field for refusal in wrong})
+        if not self._passes(opening, (Verdict("validation", {"wrong": fields}, text),)):
             return
-        opening.sized = verdict
-        if not opening.command_id:
-            self._finish(opening, verdict)
-            return
+        opening.sized = verdict if isinstance(verdict, SizedPlan) else None
+        self._ask(opening, "turns", addresses.STORE, self._guards.look_back)
+
+    def on_passed(self, opening: Opening, view: OpeningView) -> None:
         leverage = opening.plan.leverage
-        held = bool(opening.view.positions) and all(each.leverage == leverage for each in opening.view.positions)
+        held = bool(view.positions) and all(each.leverage == leverage for each in view.positions)
         if not held:  # nothing live has another one, or the plan would have been refused
             request = EnsureLeverage(symbol=opening.plan.symbol, leverage=opening.plan.leverage)
             self._ask(opening, "leverage", addresses.client(opening.plan.account), request)
         else:
             self._on_leverage(opening, True)
 
-    def _on_leverage(self, opening: _Opening, _held: object) -> None:
+    def _on_leverage(self, opening: Opening, _held: object) -> None:
         view, sized = opening.view, opening.sized
         if view is None or sized is None:
             raise RuntimeError("an opening reached its admission without a size")
@@ -262,27 +149,31 @@ class TradeDesk(Actor):
         )
         self._ask(opening, "admit", addresses.position_book(plan.account), request)
 
-    def _on_admitted(self, opening: _Opening, admitted: TradeAdmitted) -> None:
+    def _on_admitted(self, opening: Opening, admitted: TradeAdmitted) -> None:
         opening.admitted = admitted
         self._ask(opening, "number", addresses.STORE, NextNumber(counter="trade"))
 
-    def _on_number(self, opening: _Opening, number: int) -> None:
+    def _on_number(self, opening: Opening, number: int) -> None:
         view, sized, admitted = opening.view, opening.sized, opening.admitted
         if view is None or sized is None or admitted is None:
             raise RuntimeError("an opening reached its commit incomplete")
-        plan = opening.plan
+        if self._guards.safety.state is not SafetyState.ACTIVE:  # it was set while this was under way
+            self._at_the_door(opening)
+            return
         opening.fact = TradeOpened(
             trade_id=opening.trade_id,
             number=number,
-            label=f"{plan.account}/{plan.symbol}/{plan.position_side.value}/{plan.approach.value}/{opening.trade_id}",
+            label=opening.label,
             sized=sized,
             instrument=view.instrument,
             fees=view.fees,
-            position_index=view.position_mode.index_for(plan.position_side),
+            position_index=view.position_mode.index_for(opening.plan.position_side),
             backstop_price=admitted.backstop_price,
             parameters=self._parameters,
-            opened_by=_opened_by(opening),
+            opened_by=opening.order,
             opened_at=self.context.now(),
+            signal_key=opening.signal_key,
+            equity_usdt=view.balance.equity_usdt,
         )
         opening.commits += 1
         self._commit(opening.fact)
@@ -326,22 +217,28 @@ class TradeDesk(Actor):
 
     @handles(Appended)
     def _on_appended(self, message: Appended) -> None:
+        if message.stream == STREAM:
+            self._guards.on_appended(message)
+            return
         opening = self._committing(message.stream)
         if opening is not None and opening.fact is not None:
             self._accept(opening, opening.fact, already_open=False)
 
     @handles(AppendRefused)
     def _on_append_refused(self, message: AppendRefused) -> None:
+        if message.stream == STREAM:
+            self._guards.on_append_refused(message)
+            return
         opening = self._committing(message.stream)
         if opening is not None:
             outside = message.reason == "disk"
             self._refuse(opening, f"the trade could not be recorded: {message.text}", outside=outside)
 
-    def _committing(self, stream: str) -> _Opening | None:
+    def _committing(self, stream: str) -> Opening | None:
         heads = (queue[0] for queue in self._queues.values() if queue)
         return next((each for each in heads if addresses.trade_stream(each.trade_id) == stream), None)
 
-    def _accept(self, opening: _Opening, fact: TradeOpened, *, already_open: bool) -> None:
+    def _accept(self, opening: Opening, fact: TradeOpened, *, already_open: bool) -> None:
         self.context.tell(addresses.PRICES, WatchPrice(symbol=fact.sized.plan.symbol))
         self.context.log.info("trade_accepted", trade=fact.label, number=fact.number, already_open=already_open)
         self._finish(
@@ -360,6 +257,7 @@ class TradeDesk(Actor):
         """A commit may have been lost with the store: look each current opening up by its id and go on from there."""
         if message.path != addresses.STORE:
             return
+        self._guards.load()
         for queue in self._queues.values():
             if queue and queue[0].fact is not None:
                 queue[0].fact = None
@@ -379,7 +277,3 @@ class TradeDesk(Actor):
     def _on_live(self, message: TradesQuestion | CloseTrades) -> Any:
         self._live.begin(message)
         return LATER
-
-
-def _opened_by(opening: _Opening) -> str:
-    return f"{opening.by}#{opening.command_id}"

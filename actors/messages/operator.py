@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from actors.messages import codec
+from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
 
@@ -55,12 +57,31 @@ class CloseAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyAction:
+    """Set the safety state."""
+
+    safety: SafetyState
+    why: str
+    loosens: bool  # as seen when it was asked for: it lets more through, so it is not done late
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAction:
+    """Open a lock by hand."""
+
+    lock_id: str
+
+
+Action: TypeAlias = OpenAction | CloseAction | SafetyAction | ReleaseAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ButtonRecord:
     """Document "button/<nonce>": what a Confirm button under one message means. Taken away by its first use."""
 
     nonce: str
     chat_id: int
-    action: OpenAction | CloseAction
+    action: Action
     expires_at: datetime
 
 
@@ -77,7 +98,7 @@ class PendingCommand:
     said_at: datetime
     nonce: str = ""  # of the button it is asked back with: the same however often that is
     command_id: str = ""  # given with the action; a repeat carries the same
-    action: OpenAction | CloseAction | None = None  # what was confirmed
+    action: Action | None = None  # what was confirmed
     confirmed_at: datetime | None = None
     outcome: Screen | None = None  # decided, perhaps shown
 

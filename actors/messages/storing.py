@@ -141,6 +141,16 @@ class RegisterQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnsQuestion:
+    """Ask how trades began and ended: all that are live, and all that did either since the instant.
+
+    Answered with a tuple of (stream, TradeOpened or TradeClosed), as they were recorded; each trade's opening is there.
+    """
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
     """The latest run that began with less than an earlier one had acted on: writes that never reached the disk."""
 

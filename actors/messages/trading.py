@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from actors.model.guarding import SafetyState
 from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
 from actors.model.order import OrderIntent
@@ -33,6 +34,7 @@ class OpenTrade:
     command_id: str
     plan: TradePlan
     by: str  # who asked: "chat:17", "cli"
+    asked_at: datetime | None = None  # when; None: as it arrives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class TradeAccepted:
     label: str  # main/BTCUSDT/long/conservative/7K3Q9X
     sized: SizedPlan
     already_open: bool = False  # the same command was accepted before
+    dry_run: bool = False  # every check passed, and nothing was recorded or sent; the number is 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +119,10 @@ class TradeOpened:
     position_index: int
     backstop_price: Decimal
     parameters: TradeParameters
-    opened_by: str
+    opened_by: str  # "who#command": the trades of one order share it
     opened_at: datetime
+    signal_key: str = ""  # BTCUSDT:long:29310000, symbol, side and minute of the order; what may be used once
+    equity_usdt: Decimal = ZERO  # of the account when it was opened; 0: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +190,15 @@ class StopPriceMoved:
     moved_at: datetime
     best_price: Decimal | None = None  # "trailing": what it follows
     told: bool = True  # False: a step of a trailing stop among many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyHeeded:
+    """The trade has heard of a safety state. Entries once withdrawn never come back; halted ends with the state."""
+
+    state: SafetyState
+    by: str
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

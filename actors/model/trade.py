@@ -182,6 +182,7 @@ class Trade:
     funding_usdt: Decimal = ZERO  # paid; negative when received
     funding_since_entry_usdt: Decimal = ZERO  # the part still borne by what is open
     first_target_hit: bool = False
+    halted: bool = False  # nothing leaves for it but protection and a person's close
     moved_to_breakeven: bool = False
     stop_reasoning: tuple[str, ...] = ()  # the sum behind the present stop price, in the person's words
     stop_moved_by: str = ""  # the rule behind the present stop price; "": the plan

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeAlias
 
+from actors.model.guarding import SafetyState
 from actors.model.screen import Button, Screen
 
 PRESS_PREFIX = "v1"
@@ -48,6 +49,17 @@ class AskVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskSafety:
+    wanted: SafetyState | None = None  # None: only show it
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskLocks:
+    release: str = ""  # a lock's id; empty: only list them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Misunderstood:
     """Nothing that can be done; the lines say what to write instead."""
 
@@ -62,7 +74,9 @@ class Press:
     confirmed: bool
 
 
-Command: TypeAlias = AskHelp | AskStatus | DraftTrade | DraftClose | AskHealth | AskVersion | Misunderstood
+Command: TypeAlias = (
+    AskHelp | AskStatus | DraftTrade | DraftClose | AskHealth | AskVersion | AskSafety | AskLocks | Misunderstood
+)
 
 HELP: dict[str, tuple[str, ...]] = {
     "status": (
@@ -87,6 +101,16 @@ HELP: dict[str, tuple[str, ...]] = {
         "/close 3: leave trade 3 at the market, after a confirmation",
         "/close all: leave every trade",
         "/close: choose from the open ones",
+    ),
+    "safety": (
+        "/safety: what the daemon may do, who set it, when and why",
+        "/safety reduce-only REASON: cancel unfilled entries and open nothing new, at once",
+        "/safety halted REASON: beside that nothing but protection and your own closes, at once",
+        "/safety active REASON: let everything through again, after a confirmation",
+    ),
+    "locks": (
+        "/locks: what locks new entries, and until when",
+        "/locks release L2: open one by hand, after a confirmation",
     ),
     "health": ("/health: what works, what does not, and since when",),
     "version": ("/version: which Standfast this is",),
@@ -115,12 +139,13 @@ def parse(text: str) -> Command:
             return DraftTrade(words=" ".join(rest))
         case "close":
             return _close(rest)
-        case "health":
-            return AskHealth()
-        case "version":
-            return AskVersion()
-        case unknown:
-            return _unknown(unknown)
+        case "safety":
+            return _safety(rest)
+        case "locks":
+            return _locks(rest)
+        case other:
+            plain: dict[str, Command] = {"health": AskHealth(), "version": AskVersion()}
+            return plain.get(other) or _unknown(other)
 
 
 def acts_on_trades(command: Command) -> bool:
@@ -147,6 +172,26 @@ def _close(rest: list[str]) -> Command:
     if len(rest) > 1:
         return Misunderstood(lines=("One trade at a time, or all.", *HELP["close"]))
     return DraftClose(which=rest[0].removeprefix("#") if rest else "")
+
+
+def _safety(rest: list[str]) -> Command:
+    if not rest:
+        return AskSafety()
+    state, why = rest[0].lower(), " ".join(rest[1:])
+    if state not in {each.value for each in SafetyState}:
+        return Misunderstood(lines=(f"{rest[0]!r} is no safety state.", *HELP["safety"]))
+    if not why:
+        line = f"The reason is missing: write it behind, as in /safety {state} maintenance at the exchange"
+        return Misunderstood(lines=(line,))
+    return AskSafety(wanted=SafetyState(state), why=why)
+
+
+def _locks(rest: list[str]) -> Command:
+    if not rest:
+        return AskLocks()
+    if rest[0].lower() == "release" and len(rest) == 2:  # noqa: PLR2004 - the word and the id
+        return AskLocks(release=rest[1].upper())
+    return Misunderstood(lines=("Locks are listed, or released one at a time.", *HELP["locks"]))
 
 
 def _number(word: str) -> int | None:

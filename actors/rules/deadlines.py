@@ -60,6 +60,6 @@ def time_exit_due(trade: Trade, now: datetime) -> ExitStarted | None:
 def time_left(trade: Trade, now: datetime) -> float | None:
     """Give the seconds until the trade is left; None: never, or nothing is held."""
     after = trade.plan.exits.leave_after_seconds
-    if after is None or trade.first_fill_at is None or not trade.open_quantity:
+    if after is None or trade.first_fill_at is None or not trade.open_quantity or trade.halted:
         return None
     return (trade.first_fill_at + timedelta(seconds=after) - now).total_seconds()

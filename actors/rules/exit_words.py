@@ -28,6 +28,7 @@ EXPIRED = {
     "time": "their time was over",
     "target": "the first target was touched before the first fill",
     "stop": "the stop was touched before the first fill",
+    "safety": "the safety state lets nothing new in",
 }
 
 

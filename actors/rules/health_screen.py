@@ -13,8 +13,10 @@ NAME_WIDTH = 18  # of the table's first column
 MEBIBYTE = 1024 * 1024
 
 
-def health_screen(reading: HealthReading) -> Screen:
-    lines = [f"{finding.verdict.value}: {finding.text}" for finding in reading.findings]
+def health_screen(reading: HealthReading, standing: tuple[str, ...] = ()) -> Screen:
+    """Show a reading; `standing` is what the guards shut, on top."""
+    lines = [*standing]
+    lines += [f"{finding.verdict.value}: {finding.text}" for finding in reading.findings]
     lines += [_stream(stream) for stream in reading.streams]
     lines += [
         f"exchange clock of {account}: {seconds * 1000:+.0f} ms from ours" for account, seconds in reading.clock_offsets

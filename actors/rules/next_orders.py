@@ -269,6 +269,8 @@ def _keep_rungs(draft: _Draft) -> None:
         leg = trade.live_leg(Role.TARGET, index)
         if leg is not None and _settled(leg):
             _shrink(draft, leg, remaining, prices[index - 1])
+    if trade.halted:
+        return  # what rests may fill, and shrinks with the position; nothing is added
     for index, remaining in enumerate(wanted, start=1):
         leg = trade.live_leg(Role.TARGET, index)
         if leg is None:

@@ -27,11 +27,13 @@ from actors.messages.trading import (
     MemoryLost,
     OrderAbsent,
     OrderRequested,
+    SafetyHeeded,
     StopPriceMoved,
     TradeClosed,
     TradeOpened,
 )
 from actors.model.changing import replace
+from actors.model.guarding import SafetyState
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, Trade
 from actors.rules.breakeven import tightened
@@ -100,7 +102,7 @@ def _phase(trade: Trade) -> Phase:
     if trade.first_target_hit:
         return Phase.PROFIT_TAKING
     entries = [trade.latest(Role.ENTRY, index) for index in range(1, len(trade.sized.entries) + 1)]
-    if all(leg is not None and leg.state.terminal for leg in entries):
+    if all(bool(trade.entries_expired) if leg is None else leg.state.terminal for leg in entries):
         return Phase.MONITORING
     return Phase.BUILDING
 
@@ -465,6 +467,12 @@ def _entries_expired(trade: Trade, fact: EntriesExpired) -> Trade:
     return replace(trade, entries_expired=fact.reason)
 
 
+def _safety_heeded(trade: Trade, fact: SafetyHeeded) -> Trade:
+    withdrawn = "" if fact.state is SafetyState.ACTIVE else "safety"
+    expired = trade.entries_expired or withdrawn  # an active state brings none of them back
+    return replace(trade, entries_expired=expired, halted=fact.state is SafetyState.HALTED)
+
+
 def _exit_started(trade: Trade, fact: ExitStarted) -> Trade:
     return replace(trade, exit_reason=fact.reason.value, aimed_price=fact.aimed_price, closed_at=None, verified=False)
 
@@ -492,6 +500,7 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     TargetPriceMoved: _target_price_moved,
     FloorArmed: _floor_armed,
     EntriesExpired: _entries_expired,
+    SafetyHeeded: _safety_heeded,
     ExitStarted: _exit_started,
     TradeClosed: _trade_closed,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from actors.messages.operator import ChatRecord, CloseAction, OpenAction, PendingCommand
+from actors.messages.operator import Action, ChatRecord, PendingCommand
 from actors.model.screen import Screen
 
 UPDATES_KEPT = 256  # a chat service repeats what was not acknowledged, 100 at the most
@@ -44,9 +44,7 @@ def is_under_way(record: ChatRecord, data: str) -> bool:
     return any(each.data == data for each in record.pending)
 
 
-def confirm(
-    record: ChatRecord, update_id: int, *, command_id: str, action: OpenAction | CloseAction, at: datetime
-) -> ChatRecord:
+def confirm(record: ChatRecord, update_id: int, *, command_id: str, action: Action, at: datetime) -> ChatRecord:
     """Note what was confirmed, before it is asked of anyone."""
     return _change(record, update_id, command_id=command_id, action=action, confirmed_at=at)
 

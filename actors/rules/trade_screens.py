@@ -191,6 +191,11 @@ def _plan_lines(sized: SizedPlan) -> tuple[str, ...]:
 
 
 def accepted(answer: TradeAccepted) -> Screen:
+    if answer.dry_run:
+        return Screen(
+            title=f"DRY RUN: {_plan_title(answer.sized)} passes every check; nothing was sent.",
+            lines=(*_plan_lines(answer.sized), "Nothing was recorded either. Set DRY_RUN=false to trade."),
+        )
     already = " (it was opened by this command before)" if answer.already_open else ""
     return Screen(
         title=f"Trade #{answer.number} opened: {_plan_title(answer.sized)}{already}",

@@ -24,6 +24,7 @@ from actors.messages.alert_records import AlertsQuestion, AlertsReading
 from actors.messages.orders import ExecutionReported
 from actors.messages.storing import LoadStream, RegisterQuestion
 from actors.messages.trading import OpenTrade, StopPriceMoved, TradeAccepted
+from actors.model.guarding import GuardTerms
 from actors.model.trade import LegState, Role, Trade
 from actors.model.trade_plan import TradePlan
 from actors.rules.client_order_ids import parse_client_order_id
@@ -57,6 +58,8 @@ PATHS: dict[str, tuple[tuple[float, str], ...]] = {
     "ETHUSDT": ((0, "3010.00"), (14, "3010.00"), (19, "3024.00"), (24, "3038.00"), (40, "3090.00")),
     "BTCUSDT": ((0, "64000.0"), (14, "64000.0"), (30, "64250.0"), (50, "64150.0")),
 }
+# Five trades in a quarter of a minute, two of them on one coin: nobody should, so the guards against it are told.
+HURRIED = GuardTerms(cooldown_seconds=0.0, idempotency_seconds=0.0)
 BY_CHAT = (
     "XRPUSDT long --entries 0.62,0.61 --targets 0.64,0.65,0.66,0.67 --stop 0.595 --margin 2% --leverage 10",
     "BTCUSDT long --entries market --targets 66000,67000,68000,69000 --stop 62000 --margin 2% --leverage 5",
@@ -167,7 +170,7 @@ class Demonstration:
                 accounts={"main": access},
                 open_chat=lambda: TelegramChat(config),
                 fence=_NoFence(),
-                terms=Terms(version="demo", default_chat_id=PERSON),
+                terms=Terms(version="demo", default_chat_id=PERSON, guards=HURRIED),
                 observers=(self._on_event,),
             )
         )

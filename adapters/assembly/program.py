@@ -10,7 +10,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.cli.arguments import Close, Demo, Exchange, Run, Simulate, Status, Trade, Version, parse
+from adapters.cli.arguments import Close, Demo, Exchange, Locks, Run, Safety, Simulate, Status, Trade, Version, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,18 +31,10 @@ def main(argv: Sequence[str]) -> int:
             from adapters.assembly.exchange_process import run_exchange  # noqa: PLC0415 - see above
 
             return run_exchange(command)
-        case Status() as command:
-            from adapters.assembly.remote import show_status  # noqa: PLC0415 - see above
+        case Status() | Trade() | Close() | Safety() | Locks() as command:
+            from adapters.assembly.remote import ask_daemon  # noqa: PLC0415 - see above
 
-            return show_status(command)
-        case Trade() as command:
-            from adapters.assembly.remote import open_trade  # noqa: PLC0415 - see above
-
-            return open_trade(command)
-        case Close() as command:
-            from adapters.assembly.remote import close_trades  # noqa: PLC0415 - see above
-
-            return close_trades(command)
+            return ask_daemon(command)
         case Simulate() as command:
             from adapters.assembly.simulation.verb import simulate  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""The verbs that speak to a running daemon: status, trade, close. They print; the daemon decides.
+"""The verbs that speak to a running daemon: status, trade, close, safety, locks. They print; the daemon decides.
 
 Exit codes: 0 done, 2 refused (the person's input), 69 no daemon, or not ready, 70 it failed, 75 no answer in time.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from adapters.cli.arguments import Close, Status, Trade
+from adapters.cli.arguments import Close, Locks, Safety, Status, Trade
 from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
 from adapters.host.state_folder import StateFolder, state_folder
 
@@ -26,6 +27,21 @@ ANSWER_SECONDS = 45.0
 STATUS_SECONDS = 15.0
 
 
+def ask_daemon(command: Status | Trade | Close | Safety | Locks) -> int:
+    """Carry out one of these verbs; give the exit code."""
+    match command:
+        case Status():
+            return show_status(command)
+        case Trade():
+            return open_trade(command)
+        case Close():
+            return close_trades(command)
+        case Safety():
+            return show_or_set_safety(command)
+        case Locks():
+            return show_or_release_locks(command)
+
+
 def show_status(command: Status) -> int:
     """Print how the daemon stands; 0 once it takes commands."""
     answer = _ask(state_folder(command.state), "status", {}, STATUS_SECONDS, as_json=command.as_json)
@@ -35,6 +51,7 @@ def show_status(command: Status) -> int:
         print(json.dumps({name: value for name, value in answer.items() if name != "text"}))
     else:
         mode = "PAPER" if answer["mode"] == "paper" else "LIVE"
+        mode += ", DRY RUN," if answer["dry_run"] else ""
         ready = "" if answer["ready"] else ", still taking up its trades"
         print(f"Standfast {answer['version']} {mode} on {answer['exchange']}, process {answer['pid']}{ready}")
         print("\n".join(answer["text"]))
@@ -74,6 +91,26 @@ def close_trades(command: Close) -> int:
         return answer
     labels = answer["ok"]["closing"]
     print(json.dumps(answer["ok"]) if command.as_json else "closing " + ", ".join(labels))
+    return DONE
+
+
+def show_or_set_safety(command: Safety) -> int:
+    """Show the safety state; with a state, set it first."""
+    body = {"state": command.wanted, "why": command.why, "command_id": uuid4().hex}
+    return _show(command.state, "safety", body if command.wanted else {}, as_json=command.as_json)
+
+
+def show_or_release_locks(command: Locks) -> int:
+    """List the locks that hold; with an id, release it first."""
+    body = {"release": command.release} if command.release else {}
+    return _show(command.state, "locks", body, as_json=command.as_json)
+
+
+def _show(state: Path | None, verb: str, body: Answer, *, as_json: bool) -> int:
+    answer = _ask(state_folder(state), verb, body, ANSWER_SECONDS, as_json=as_json)
+    if isinstance(answer, int):
+        return answer
+    print(json.dumps(answer["ok"]) if as_json else "\n".join(answer["text"]))
     return DONE
 
 

@@ -9,7 +9,9 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
+from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.trading import (
@@ -21,11 +23,11 @@ from actors.messages.trading import (
     TradeReading,
     TradesQuestion,
 )
+from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_plan import SizedPlan, TradePlan
-from actors.rules import health_screen, trade_screens
+from actors.rules import guard_screens, health_screen, trade_screens
 from actors.rules.refusals import Refusal
-from actors.trade_desk import TroubleOutside
 from adapters.assembly.daemon import Daemon
 from runtime import ActorDead, AskFailed, AskTimeout, Refused
 
@@ -50,6 +52,8 @@ class Verbs:
             "preview": self._preview,
             "open": self._open,
             "close": self._close,
+            "safety": self._safety,
+            "locks": self._locks,
         }
 
     def handle(self, verb: str, body: Answer) -> Answer:
@@ -75,13 +79,16 @@ class Verbs:
             system.ask(addresses.DESK, TradesQuestion(), timeout_seconds=READ_SECONDS) if ready else ()
         )
         health = system.ask(addresses.HEALTH, HealthQuestion(), timeout_seconds=READ_SECONDS)
+        guards: GuardsReading = system.ask(addresses.DESK, GuardsQuestion(), timeout_seconds=READ_SECONDS)
         now = self._daemon.now()
         return {
             **self._about,
             "ready": ready,
+            **_values(guards),
             "trades": [_values(trade) for trade in trades],
             "health": _health(health),
             "text": [
+                *guard_screens.standing(guards, now=now),
                 *_text(trade_screens.status(trades, self._prices(trades), now=now)),
                 "",
                 *_text(health_screen.health_screen(health)),
@@ -118,6 +125,32 @@ class Verbs:
         question = CloseTrades(which=str(body.get("which", "")), by="cli")
         closing: CloseAccepted = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
         return {"ok": {"closing": list(closing.labels)}}
+
+    def _safety(self, body: Answer) -> Answer:
+        """Show the safety state; with one named, set it."""
+        if not body.get("state"):
+            return self._guards(GuardsQuestion(), guard_screens.safety)
+        try:
+            state = SafetyState(str(body["state"]))
+        except ValueError:
+            names = ", ".join(each.value for each in SafetyState)
+            raise Refused(f"{body['state']} is no safety state: write one of {names}") from None
+        why = str(body.get("why", "")).strip()
+        if not why:
+            raise Refused("the reason is missing: write it beside the state")
+        wanted = SetSafety(command_id=f"cli-{body['command_id']}", state=state, why=why, by="cli")
+        return self._guards(wanted, guard_screens.safety)
+
+    def _locks(self, body: Answer) -> Answer:
+        """List the locks; with one named, release it."""
+        lock_id = str(body.get("release", ""))
+        return self._guards(
+            ReleaseLock(lock_id=lock_id, by="cli") if lock_id else GuardsQuestion(), guard_screens.locks
+        )
+
+    def _guards(self, question: object, screen: Callable[..., Screen]) -> Answer:
+        reading: GuardsReading = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
+        return {"ok": _values(reading), "text": _text(screen(reading, now=self._daemon.now()))}
 
 
 def _text(screen: Screen) -> list[str]:

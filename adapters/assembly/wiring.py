@@ -16,6 +16,7 @@ from actors.errors import Fenced
 from actors.health_checker import HealthChecker
 from actors.messages import addresses
 from actors.messages.health import HostReading
+from actors.model.guarding import GuardTerms
 from actors.model.trade import BackstopSettings, TradeParameters
 from actors.operator_session import OperatorSession
 from actors.ports import BackupPort, ChatPort, ExchangePort, FencePort, MarketStreamPort, PrivateStreamPort, StorePort
@@ -50,6 +51,7 @@ class Terms:
     default_chat_id: int | None = None
     parameters: TradeParameters = field(default_factory=TradeParameters)
     backstop: BackstopSettings = field(default_factory=BackstopSettings)
+    guards: GuardTerms = field(default_factory=GuardTerms)
     client: ClientTerms = field(default_factory=ClientTerms)
     reconciler: ReconcilerTerms = field(default_factory=ReconcilerTerms)
     read_plan: Callable[..., Any] = parse_plan
@@ -90,6 +92,7 @@ def terms_of(settings: Settings, *, version: str, default_chat_id: int | None) -
             min_ticks=trading.backstop_min_ticks,
             most_trades=trading.most_trades_per_symbol,
         ),
+        guards=settings.guards,
         reconciler=ReconcilerTerms(pace=PaceTerms(steady_seconds=settings.timing.slow_read_seconds)),
         alerts=settings.alerts,
         keeping=KeepingTerms(
@@ -136,6 +139,7 @@ def wire(system: ActorSystem, identity: RunIdentity, terms: Terms, ports: Ports)
         keeping=terms.keeping,
         parameters=terms.parameters,
         backstop=terms.backstop,
+        guards=terms.guards,
         client=terms.client,
         reconciler=terms.reconciler,
         monitor_intensity=terms.monitor_intensity,

@@ -83,6 +83,21 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    state: Path | None
+    wanted: str  # active, reduce-only, halted; empty: only show it
+    why: str
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locks:
+    state: Path | None
+    release: str  # a lock's id; empty: only list them
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Simulate:
     seeds: range
     seed: int | None
@@ -105,7 +120,7 @@ class Version:
     """Print the version."""
 
 
-Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Simulate | Version
+Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Safety | Locks | Simulate | Version
 
 _app = typer.Typer(
     name="standfast",
@@ -302,6 +317,60 @@ def close(
     as_json: JsonOption = False,
 ) -> Close:
     return Close(state=state, which=which, yes=yes, as_json=as_json)
+
+
+_SAFETY_STATES = ("active", "reduce-only", "halted")
+
+
+def _safety_state(text: str) -> str:
+    if text.lower() not in _SAFETY_STATES:
+        raise typer.BadParameter(f"{text!r} is no safety state; write one of: {', '.join(_SAFETY_STATES)}")
+    return text.lower()
+
+
+@_app.command(
+    help=(
+        "Show the safety state, or set it: active; reduce-only (unfilled entries cancelled, no new ones); halted "
+        "(nothing but protection and your own closes). It holds across restarts until it is set again.\n\n"
+        'Example: main.py safety reduce-only --why "away over the weekend"'
+    )
+)
+def safety(
+    *,
+    wanted: Annotated[
+        str, typer.Argument(help="active, reduce-only or halted; none shows it.", parser=_safety_state, metavar="STATE")
+    ] = "",
+    why: Annotated[str, typer.Option("--why", help="The reason, kept and shown beside the state.")] = "",
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> Safety:
+    if wanted and not why.strip():
+        raise typer.BadParameter(
+            f'the reason is missing; write it, as in: main.py safety {wanted} --why "maintenance at the exchange"'
+        )
+    if why and not wanted:
+        raise typer.BadParameter(f"--why belongs to a state; write one of: {', '.join(_SAFETY_STATES)}")
+    return Safety(state=state, wanted=wanted, why=why.strip(), as_json=as_json)
+
+
+@_app.command(
+    help=(
+        "List what locks new entries (stop-loss guard, drawdown), or open one lock by hand.\n\n"
+        "Example: main.py locks release L2"
+    )
+)
+def locks(
+    *,
+    action: Annotated[str, typer.Argument(help="release, or nothing: list them.", metavar="[release]")] = "",
+    lock_id: Annotated[str, typer.Argument(help="The lock's id, such as L2.", metavar="[ID]")] = "",
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> Locks:
+    if action and action.lower() != "release":
+        raise typer.BadParameter(f"{action!r} cannot be done to locks; write: main.py locks release ID")
+    if action and not lock_id:
+        raise typer.BadParameter("which lock is missing; main.py locks lists them: main.py locks release ID")
+    return Locks(state=state, release=lock_id, as_json=as_json)
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------

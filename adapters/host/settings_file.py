@@ -22,6 +22,7 @@ from dotenv.parser import parse_stream
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from actors.model.guarding import GuardTerms
 from actors.rules.preset_check import preset_faults
 from actors.settings import (
     AccountSettings,
@@ -232,6 +233,7 @@ def _tree(written: Written) -> Settings:
             cancel_entries_on_first_target=written.cancel_limits_on_tp1,
             most_trades_per_symbol=written.max_trades_per_symbol,
         ),
+        guards=_guards(written),
         alerts=AlertSettings(
             dedup_window_seconds=written.alert_dedup_seconds,
             breaker_failures=written.circuit_breaker_failure_threshold,
@@ -252,6 +254,30 @@ def _tree(written: Written) -> Settings:
 
 def _accounts(written: Written) -> tuple[str, ...]:
     return ("main", "mirror") if written.bybit_api_key_2.get_secret_value() else ("main",)
+
+
+def _guards(written: Written) -> GuardTerms:
+    return GuardTerms(
+        dry_run=written.dry_run,
+        allowed_symbols=written.allowed_symbols,
+        cooldown_seconds=written.cooldown_seconds,
+        idempotency_seconds=written.idempotency_hours * 3600,
+        most_open_trades=written.max_open_trades,
+        most_capital_in_use=written.max_capital_in_use,
+        rapid_orders=written.rapid_creation_orders,
+        rapid_seconds=written.rapid_creation_seconds,
+        most_correlated_exposure=written.max_correlated_exposure,
+        correlated_groups=written.correlated_groups,
+        daily_loss_limit_usdt=written.daily_loss_limit_usdt,
+        stop_guard_stops=written.stop_guard_stops,
+        stop_guard_window_seconds=written.stop_guard_window_minutes * 60,
+        stop_guard_lock_seconds=written.stop_guard_lock_minutes * 60,
+        stop_guard_by_symbol=written.stop_guard_by_symbol,
+        drawdown_lock=written.drawdown_lock,
+        drawdown_window_seconds=written.drawdown_window_minutes * 60,
+        drawdown_lock_seconds=written.drawdown_lock_minutes * 60,
+        drawdown_least_trades=written.drawdown_least_trades,
+    )
 
 
 def _allowed_users(written: Written) -> frozenset[int]:

@@ -47,10 +47,29 @@ def _presets(value: Any) -> Any:
     return tuple(pairs)
 
 
+def _symbols(value: Any) -> Any:
+    """Read symbols with commas; letters of any case."""
+    parts = value.replace(";", ",").split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return parts
+    names = [str(part).strip().upper() for part in parts if str(part).strip()]
+    if not all(name.replace("-", "").isalnum() for name in names):
+        raise ValueError("a name has other signs than letters and digits")
+    return names
+
+
+def _groups(value: Any) -> Any:
+    """Read groups of coins: coins with commas, groups with semicolons."""
+    groups = value.split(";") if isinstance(value, str) else value
+    return [group for group in map(_symbols, groups) if group] if isinstance(groups, list) else groups
+
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
 Fractions = Annotated[tuple[Decimal, ...], NoDecode, BeforeValidator(_fractions)]
 Presets = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_presets)]
+Symbols = Annotated[frozenset[str], NoDecode, BeforeValidator(_symbols)]
+Groups = Annotated[tuple[frozenset[str], ...], NoDecode, BeforeValidator(_groups)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")]
 SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+/?$")]
 ApiUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]  # a Bot API server may stand behind a path
@@ -154,6 +173,109 @@ class Written(BaseSettings):
         le=8,
         title="a whole number from 1 to 8",
         description="Bybit allows 10 conditional orders a symbol and moving one needs a spare.",
+    )
+    dry_run: bool = Field(
+        default=False,
+        title="true or false",
+        description="New orders pass every check and are not sent or recorded. Open trades are watched as ever.",
+    )
+    allowed_symbols: Symbols = Field(
+        frozenset(),
+        title="symbols with commas, such as BTCUSDT,ETHUSDT, or nothing",
+        description="What may be traded; empty: every USDT perpetual.",
+    )
+    cooldown_seconds: Seconds = Field(
+        300,
+        ge=0,
+        le=86400,
+        title="seconds from 0 to 86400",
+        description="Between two orders on one coin (BTCUSDT and BTCPERP are one): time to think twice. 0: none.",
+    )
+    idempotency_hours: Seconds = Field(
+        24,
+        ge=0,
+        le=720,
+        title="hours from 0 to 720",
+        description="How long one symbol, side and minute counts as the same order. 0: never.",
+    )
+    max_open_trades: int = Field(
+        15,
+        ge=0,
+        le=1000,
+        title="a whole number from 0 to 1000",
+        description="Open trades of an account; more than a person follows. 0: any number.",
+    )
+    max_capital_in_use: Decimal = Field(
+        Decimal("0.9"),
+        ge=0,
+        le=1,
+        title="a fraction from 0 to 1, such as 0.9",
+        description="Of an account's equity, bound as margin: the rest keeps positions from liquidation. 0: no limit.",
+    )
+    rapid_creation_orders: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        title="a whole number from 0 to 1000",
+        description="Orders within rapid_creation_seconds; more is a machine or a temper running wild. 0: any number.",
+    )
+    rapid_creation_seconds: Seconds = Field(
+        300,
+        ge=1,
+        le=86400,
+        title="seconds from 1 to 86400",
+        description="The window of rapid_creation_orders.",
+    )
+    max_correlated_exposure: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1000,
+        title="a number from 0 to 1000, such as 3",
+        description="Notional on one side of correlated symbols, in times the equity. 0: no limit.",
+    )
+    correlated_groups: Groups = Field(
+        (),
+        title="coins with commas and groups with semicolons, such as BTC,ETH;SOL,AVAX",
+        description="Which coins move together; none: all of them do.",
+    )
+    daily_loss_limit_usdt: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1_000_000_000,
+        title="USDT from 0, such as 200",
+        description="Realised since midnight UTC on an account; nothing more is opened that day. 0: no limit.",
+    )
+    stop_guard_stops: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="a whole number from 0 to 1000",
+        description="Losing stops within stop_guard_window_minutes that lock new entries. 0: never.",
+    )
+    stop_guard_window_minutes: Seconds = Field(
+        1440, ge=1, le=43200, title="minutes from 1 to 43200", description="How far back stops are counted."
+    )
+    stop_guard_lock_minutes: Seconds = Field(
+        60, ge=1, le=43200, title="minutes from 1 to 43200", description="How long they lock, from the last of them."
+    )
+    stop_guard_by_symbol: bool = Field(
+        default=False, title="true or false", description="Count and lock each symbol by itself."
+    )
+    drawdown_lock: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1,
+        title="a fraction from 0 to 1, such as 0.1",
+        description="Fall of the equity from its peak, by closed trades, that locks new entries. 0: never.",
+    )
+    drawdown_window_minutes: Seconds = Field(
+        2880, ge=1, le=43200, title="minutes from 1 to 43200", description="How far back closed trades count for it."
+    )
+    drawdown_lock_minutes: Seconds = Field(
+        720, ge=1, le=43200, title="minutes from 1 to 43200", description="How long it locks, from the last close."
+    )
+    drawdown_least_trades: int = Field(
+        1, ge=1, le=1000, title="a whole number from 1 to 1000", description="Closed trades that make it worth judging."
     )
     alert_dedup_seconds: Seconds = Field(
         300,

@@ -139,6 +139,32 @@ class Journal:
         row = self._db.execute(query, (stream,)).fetchone()
         return 0 if row is None else int(row[0])
 
+    def turns(self, since: str) -> tuple[tuple[str, Any], ...]:
+        """Read how trades began and ended: all that are live, and all that did either since the instant.
+
+        Raises:
+            StateDamaged: a row is changed, or follows another one than it says.
+
+        """
+        rows = self._db.execute(
+            # The index journal_turns serves both: the words of its condition must stand here as they stand there.
+            "WITH meant (stream) AS (SELECT stream FROM register WHERE kind = 'trade' AND live = 1 UNION"
+            " SELECT stream FROM journal WHERE kind IN ('TradeOpened', 'TradeClosed') AND recorded_at >= ?)"
+            " SELECT journal.stream, sequence, kind, body, trace_id, recorded_at, epoch, checksum, (SELECT checksum"
+            " FROM journal AS previous WHERE previous.stream = journal.stream"
+            " AND previous.sequence = journal.sequence - 1) FROM meant JOIN journal ON journal.stream = meant.stream"
+            " WHERE kind IN ('TradeOpened', 'TradeClosed') ORDER BY position",
+            (since,),
+        ).fetchall()
+        turns = []
+        for *values, checksum, follows in rows:
+            stream, sequence, kind, body = values[:4]
+            row = f"journal row {stream} {sequence}"
+            if row_checksum("journal", START if follows is None else follows, *values) != checksum:
+                raise StateDamaged(f"{row} ({kind}) fails its checksum")
+            turns.append((str(stream), decoded(kind, body, row)))
+        return tuple(turns)
+
     def check_chains(self) -> None:
         """Follow every chain of the journal once, in one pass over the table.
 

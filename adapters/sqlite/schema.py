@@ -120,6 +120,11 @@ MIGRATIONS: tuple[Migration, ...] = (
             ) STRICT""",
         ),
     ),
+    Migration(
+        2,
+        "an index of how trades began and ended, for the guards",
+        ("CREATE INDEX journal_turns ON journal (stream, recorded_at) WHERE kind IN ('TradeOpened', 'TradeClosed')",),
+    ),
 )
 
 

@@ -246,6 +246,11 @@ class SqliteStore:
         with self._calling(f"list the register of {kind}"):
             return self._register.rows(kind, live_only=live_only, account=account)
 
+    def turns(self, since: datetime) -> tuple[tuple[str, Any], ...]:
+        """How trades began and ended: all that are live, and all that did either since the instant."""
+        with self._calling("list how trades began and ended"):
+            return self._journal.turns(instants.written(since))
+
     def document(self, name: str) -> Any | None:
         with self._calling(f"read document {name}"):
             return self._documents.get(name)

@@ -23,6 +23,7 @@ from actors.messages.alert_records import AlertsQuestion
 from actors.messages.orders import ExecutionReported, OrderReported, PlaceOrder
 from actors.messages.storing import Append, LoadStream, Perform
 from actors.messages.trading import OpenTrade, TradeAccepted
+from actors.model.guarding import NO_GUARDS
 from actors.model.screen import Screen
 from actors.model.trade import Trade
 from actors.ports import ChatReport
@@ -97,7 +98,7 @@ class Stage:
                 accounts={"main": access},
                 open_chat=lambda: self.chat,
                 fence=HeldByNobodyElse(),
-                terms=Terms(version="test", default_chat_id=1),
+                terms=Terms(version="test", default_chat_id=1, guards=NO_GUARDS),
                 observers=(self._on_event,),
             )
         )

@@ -17,6 +17,7 @@ from random import Random
 
 from actors.errors import Unreachable
 from actors.messages.storing import Append
+from actors.model.guarding import NO_GUARDS
 from actors.settings import AccountSettings, KeepingSettings, Settings
 from adapters.assembly.simulation.agenda import Agenda
 from adapters.assembly.simulation.chat import PERSON, ChatService
@@ -156,7 +157,7 @@ class World:
             disk=self.disk,
             accounts=self.scenario.accounts,
             terms=terms_of(
-                Settings(accounts=accounts, keeping=KeepingSettings(backup_seconds=backup_seconds)),
+                Settings(accounts=accounts, keeping=KeepingSettings(backup_seconds=backup_seconds), guards=NO_GUARDS),
                 version="simulated",
                 default_chat_id=PERSON,
             ),

@@ -28,6 +28,7 @@ from actors.messages.storing import Perform, StoredStream
 from actors.messages.trading import OpenTrade, TradeAccepted
 from actors.model.account import OpeningView
 from actors.model.alert import Alert
+from actors.model.guarding import NO_GUARDS, GuardTerms
 from actors.model.instrument import FeeRates
 from actors.model.order import ObservedOrder, OrderSide, OrderState
 from actors.model.position import ObservedPosition, PositionSide
@@ -230,7 +231,15 @@ class TradeWorld:
 
     EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # where its clock begins
 
-    def __init__(self, folder: Path, seed: int, *, parameters: TradeParameters, intensity: Intensity) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        parameters: TradeParameters,
+        intensity: Intensity,
+        guards: GuardTerms = NO_GUARDS,
+    ) -> None:
         self.folder = folder
         self.clock = VirtualClock()
         self.exchange = TradingExchange(self.clock.now)
@@ -243,6 +252,7 @@ class TradeWorld:
         self._seed = seed
         self._parameters = parameters
         self._intensity = intensity
+        self.guards = guards  # a changed one holds from the next start
         self.boot()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -336,7 +346,14 @@ class TradeWorld:
         )
         desk = ChildSpec(
             "desk",
-            lambda: TradeDesk(accounts=("main",), parameters=self._parameters, backstop=BackstopSettings(), salt=name),
+            lambda: TradeDesk(
+                accounts=("main",),
+                parameters=self._parameters,
+                backstop=BackstopSettings(),
+                guards=self.guards,
+                fence=ScriptedFence(self.exchange),
+                salt=name,
+            ),
         )
         return (
             ChildSpec(
@@ -472,7 +489,9 @@ class TradeWorld:
 def make_world(tmp_path: Path) -> Iterator[Callable[..., TradeWorld]]:
     worlds: list[TradeWorld] = []
 
-    def make(*, seed: int = 1, intensity: Intensity | None = None, **parameters: Any) -> TradeWorld:
+    def make(
+        *, seed: int = 1, intensity: Intensity | None = None, guards: GuardTerms = NO_GUARDS, **parameters: Any
+    ) -> TradeWorld:
         folder = tmp_path / f"state-{len(worlds)}"
         folder.mkdir()
         worlds.append(
@@ -481,6 +500,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., TradeWorld]]:
                 seed,
                 parameters=TradeParameters(**parameters),
                 intensity=intensity or Intensity(max_restarts=5, within_seconds=60.0),
+                guards=guards,
             )
         )
         return worlds[-1]

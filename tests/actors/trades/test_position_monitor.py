@@ -113,6 +113,7 @@ def test_a_reading_from_before_a_change_was_settled_does_not_bring_the_old_order
 
 def test_a_journal_that_cannot_be_loaded_at_first_is_asked_for_again(world: TradeWorld) -> None:
     # The desk looks once for the trade it is about to open; the monitor's own question comes second.
+    world.pass_time(1)  # the desk has read the guards' record
     world.on_next(addresses.STORE, LoadStream, InjectedFault(error=Refused("not now")), times=3, after=1)
     trade = world.open_trade()
     assert world.exchange.live("E1") is None

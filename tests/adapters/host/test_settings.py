@@ -160,6 +160,12 @@ def test_every_written_setting_reaches_the_tree(load: Load) -> None:
         "fast_slippage": {"FAST_SLIPPAGE": "0.006"},
         "cancel_limits_on_tp1": {"CANCEL_LIMITS_ON_TP1": "no"},
         "enable_mirror_trading": {"ENABLE_MIRROR_TRADING": "yes"},
+        "dry_run": {"DRY_RUN": "1"},
+        "allowed_symbols": {"ALLOWED_SYMBOLS": "btcusdt, ETHUSDT"},
+        "max_capital_in_use": {"MAX_CAPITAL_IN_USE": "0.5"},
+        "correlated_groups": {"CORRELATED_GROUPS": "BTC,ETH;SOL"},
+        "stop_guard_by_symbol": {"STOP_GUARD_BY_SYMBOL": "yes"},
+        "drawdown_lock": {"DRAWDOWN_LOCK": "0.1"},
         "external_order_protection": {"EXTERNAL_ORDER_PROTECTION": "0"},
     }
     trees = {}
@@ -171,6 +177,11 @@ def test_every_written_setting_reaches_the_tree(load: Load) -> None:
             read = load()
         trees[name] = read
         assert read.settings != Settings() or read.notes, name
+    guards = {name: trees[name].settings.guards for name in trees}
+    assert guards["allowed_symbols"].allowed_symbols == {"BTCUSDT", "ETHUSDT"}
+    assert guards["correlated_groups"].correlated_groups == (frozenset({"BTC", "ETH"}), frozenset({"SOL"}))
+    assert guards["idempotency_hours"].idempotency_seconds == 6 * 3600
+    assert guards["stop_guard_lock_minutes"].stop_guard_lock_seconds == 6 * 60
     assert trees["bybit_api_key"].settings != trees["bybit_api_secret"].settings
     assert trees["bybit_api_key_2"].settings != trees["bybit_api_secret_2"].settings
 
@@ -186,6 +197,12 @@ def test_every_written_setting_reaches_the_tree(load: Load) -> None:
         ("BACKSTOP_DISTANCE", "0", "BACKSTOP_DISTANCE is 0: write a fraction over 0 up to 0.1, such as 0.003"),
         ("BREAKEVEN_MARGIN", "NaN", "BREAKEVEN_MARGIN is NaN: write a fraction from 0 to 0.01, such as 0.0002"),
         ("MAX_TRADES_PER_SYMBOL", "9", "MAX_TRADES_PER_SYMBOL is 9: write a whole number from 1 to 8"),
+        ("DRY_RUN", "perhaps", "DRY_RUN is perhaps: write true or false"),
+        ("COOLDOWN_SECONDS", "-1", "COOLDOWN_SECONDS is -1: write seconds from 0 to 86400"),
+        ("MAX_CAPITAL_IN_USE", "90", "MAX_CAPITAL_IN_USE is 90: write a fraction from 0 to 1, such as 0.9"),
+        ("MAX_OPEN_TRADES", "many", "MAX_OPEN_TRADES is many: write a whole number from 0 to 1000"),
+        ("ALLOWED_SYMBOLS", "BTC/USDT", "ALLOWED_SYMBOLS is BTC/USDT: write symbols with commas"),
+        ("CORRELATED_GROUPS", "BTC+ETH", "CORRELATED_GROUPS is BTC+ETH: write coins with commas and groups"),
         ("CANCEL_LIMITS_ON_TP1", "maybe", "CANCEL_LIMITS_ON_TP1 is maybe: write true or false"),
         ("TELEGRAM_ALLOWED_USERS", "@me", "TELEGRAM_ALLOWED_USERS is @me: write numeric user ids"),
         ("BYBIT_REST_URL", "api.bybit.com", "BYBIT_REST_URL is api.bybit.com: write an address such as https://api"),

@@ -20,9 +20,14 @@ from adapters.sqlite.integrity import library_note
 from adapters.sqlite.schema import MIGRATIONS, Migration
 from tests.adapters.sqlite.conftest import DESTINATION, START, StateFolder, absent, effect, everything, fill
 
-NEXT = Migration(2, "a place for notes", ("CREATE TABLE notes (note TEXT) STRICT", "INSERT INTO notes VALUES ('x')"))
-AFTER_NEXT = Migration(3, "more", ("ALTER TABLE notes ADD COLUMN more TEXT",))
-FAILING = Migration(3, "fails half way", ("CREATE TABLE half (x TEXT) STRICT", "CREATE TABLE half (x TEXT) STRICT"))
+NOW = len(MIGRATIONS)  # the version this program makes
+NEXT = Migration(
+    NOW + 1, "a place for notes", ("CREATE TABLE notes (note TEXT) STRICT", "INSERT INTO notes VALUES ('x')")
+)
+AFTER_NEXT = Migration(NOW + 2, "more", ("ALTER TABLE notes ADD COLUMN more TEXT",))
+FAILING = Migration(
+    NOW + 2, "fails half way", ("CREATE TABLE half (x TEXT) STRICT", "CREATE TABLE half (x TEXT) STRICT")
+)
 
 
 def query(path: Path, statement: str) -> list[tuple[object, ...]]:
@@ -38,7 +43,7 @@ def backups(folder: StateFolder) -> list[str]:
 # --- migrations -----------------------------------------------------------------------------------------------------
 def test_a_new_store_is_made_in_all_steps_without_a_backup_of_nothing(folder: StateFolder) -> None:
     folder.open(migrations=(*MIGRATIONS, NEXT)).close()
-    assert query(folder.store, "PRAGMA user_version") == [(2,)]
+    assert query(folder.store, "PRAGMA user_version") == [(NOW + 1,)]
     assert backups(folder) == []
 
 
@@ -51,8 +56,8 @@ def test_each_step_of_a_migration_follows_a_backup_and_keeps_every_row(folder: S
     assert everything(later) == truth
     later.close()
     assert query(folder.store, "SELECT note, more FROM notes") == [("x", None)]
-    assert backups(folder) == ["store-v1-20260301T120000Z.sqlite", "store-v2-20260301T120000Z.sqlite"]
-    assert query(folder.path / "backups" / backups(folder)[0], "PRAGMA user_version") == [(1,)]
+    assert backups(folder) == [f"store-v{NOW + step}-20260301T120000Z.sqlite" for step in (0, 1)]
+    assert query(folder.path / "backups" / backups(folder)[0], "PRAGMA user_version") == [(NOW,)]
 
 
 def test_a_failing_step_leaves_the_steps_before_it_and_no_half_of_itself(folder: StateFolder) -> None:
@@ -62,7 +67,7 @@ def test_a_failing_step_leaves_the_steps_before_it_and_no_half_of_itself(folder:
     store.close()
     with pytest.raises(sqlite3.OperationalError, match="half already exists"):
         folder.open(migrations=(*MIGRATIONS, NEXT, FAILING))
-    assert query(folder.store, "PRAGMA user_version") == [(2,)]
+    assert query(folder.store, "PRAGMA user_version") == [(NOW + 1,)]
     assert query(folder.store, "SELECT name FROM sqlite_schema WHERE name = 'half'") == []
     again = folder.open(migrations=(*MIGRATIONS, NEXT))
     assert everything(again) == truth
@@ -71,7 +76,7 @@ def test_a_failing_step_leaves_the_steps_before_it_and_no_half_of_itself(folder:
 def test_a_store_of_a_later_program_is_refused_and_unchanged(folder: StateFolder) -> None:
     folder.open(migrations=(*MIGRATIONS, NEXT)).close()
     before = folder.store.read_bytes()
-    with pytest.raises(Denied, match="version 2, this program knows versions up to 1"):
+    with pytest.raises(Denied, match=f"version {NOW + 1}, this program knows versions up to {NOW}"):
         folder.open()
     assert folder.store.read_bytes() == before
 

@@ -1,0 +1,321 @@
+"""Openings on their way through the guards: taken in turn, one at a time and account; what passes goes on at the desk.
+
+An order meets the guards once (rules.guards), in order: at the door, with the account's reading, and at the commit the
+safety state once more. Enters: plans, answers of the store. Stays out: reading the account, admission, committing (the
+desk's, which builds on this), decisions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from actors.desk_guards import DeskGuards, Errand, LoadAgain, TroubleOutside
+from actors.errors import Fenced
+from actors.live_trades import LiveTrades, Part
+from actors.messages import addresses
+from actors.messages.accounts import BookReading, OpeningViewQuestion, TradeAdmitted, WithdrawAdmission
+from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety, TradeEnded
+from actors.messages.storing import LoadStream, UnsettledEffect, UnsettledQuestion
+from actors.messages.trading import OpenTrade, PreviewTrade, TradeAccepted, TradeOpened
+from actors.model.account import OpeningView
+from actors.model.guarding import GuardTerms
+from actors.model.money import ZERO
+from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.ports import FencePort
+from actors.rules import guards
+from actors.rules.client_order_ids import new_trade_id
+from actors.rules.guard_history import PastTrade, history
+from actors.rules.guards import Verdict
+from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, handles
+
+ASK_SECONDS = 15.0
+STORE_STEPS = frozenset({"journal", "intents", "turns"})  # what the store is asked on the way
+
+
+@dataclass(slots=True)
+class Opening:
+    """One plan on its way to a trade."""
+
+    plan: TradePlan
+    reply: Reply
+    asked_at: datetime
+    command_id: str = ""  # empty: a preview
+    by: str = ""
+    trade_id: str = ""
+    attempt: int = 0  # of finding a free trade id
+    view: OpeningView | None = None
+    book: BookReading | None = None
+    waiting: dict[str, Decimal] = field(default_factory=dict)  # by trade id: entries without an answer yet
+    sized: SizedPlan | None = None
+    passed: bool = False  # the guards; from here on it counts for the others
+    admitted: TradeAdmitted | None = None
+    fact: TradeOpened | None = None
+    commits: int = 0  # asked of the store for it
+
+    @property
+    def order(self) -> str:
+        """Who asked and the command's id; the trades of one order share it."""
+        return f"{self.by}#{self.command_id}"
+
+    @property
+    def label(self) -> str:
+        plan = self.plan
+        return f"{plan.account}/{plan.symbol}/{plan.position_side.value}/{plan.approach.value}/{self.trade_id}"
+
+    @property
+    def signal_key(self) -> str:
+        return guards.signal_key(self.plan, self.asked_at)
+
+
+class GuardedOpenings(Actor):
+    def __init__(self, *, accounts: tuple[str, ...], guards: GuardTerms, fence: FencePort, salt: str) -> None:
+        self._accounts = accounts
+        self._terms = guards
+        self._fence = fence
+        self._salt = salt  # the installation: trade ids of two installations differ
+        self._shut: str | None = None  # why nothing is opened for now
+        self._queues: dict[str, deque[Opening]] = {account: deque() for account in accounts}
+        self._next: dict[str, Callable[[Opening, Any], None]] = {
+            "intents": self._on_intents,
+            "turns": self._on_turns,
+        }
+
+    def on_start(self) -> None:
+        self._live = LiveTrades(self.context)
+        self._guards = DeskGuards(self.context, self._terms)
+        self._guards.load()
+
+    def on_passed(self, opening: Opening, view: OpeningView) -> None:
+        """Go on with an opening that has passed every guard."""
+        raise NotImplementedError
+
+    # --- openings: taken in turn, one at a time and account -----------------------------------------------------------
+    @handles(PreviewTrade)
+    def _on_preview(self, message: PreviewTrade) -> Any:
+        if not self._guards.known:
+            self.context.stash()
+            return None
+        return self._enter(Opening(plan=message.plan, reply=self._owed(message.plan), asked_at=self.context.now()))
+
+    @handles(OpenTrade)
+    def _on_open(self, message: OpenTrade) -> Any:
+        if not self._guards.known:
+            self.context.stash()
+            return None
+        return self._enter(
+            Opening(
+                plan=message.plan,
+                reply=self._owed(message.plan),
+                asked_at=message.asked_at or self.context.now(),
+                command_id=message.command_id,
+                by=message.by,
+            )
+        )
+
+    def _owed(self, plan: TradePlan) -> Reply:
+        if plan.account not in self._queues:
+            known = ", ".join(self._accounts)
+            raise Refused(f"account {plan.account} is not configured; write one of: {known}")
+        if self._shut is not None:
+            raise TroubleOutside(self._shut)
+        return self.context.defer_reply()
+
+    def _enter(self, opening: Opening) -> Any:
+        queue = self._queues[opening.plan.account]
+        queue.append(opening)
+        if len(queue) == 1:
+            self._begin(opening)
+        return LATER
+
+    def _begin(self, opening: Opening) -> None:
+        if opening.command_id:
+            seed = f"{self._salt}/{opening.command_id}/{opening.attempt}".encode()
+            opening.trade_id = new_trade_id(int.from_bytes(sha256(seed).digest()[:8]))
+            self._ask(opening, "journal", addresses.STORE, LoadStream(stream=addresses.trade_stream(opening.trade_id)))
+        else:
+            self._at_the_door(opening)
+
+    def _ask(self, opening: Opening, step: str, path: str, question: object) -> None:
+        self.context.ask(path, question, timeout_seconds=ASK_SECONDS, tag=f"{step}/{opening.plan.account}")
+
+    def _current(self, tag: str) -> tuple[str, Opening | None]:
+        step, _, account = tag.partition("/")
+        queue = self._queues.get(account)
+        return step, queue[0] if queue else None
+
+    def _finish(self, opening: Opening, answer: Any) -> None:
+        self._leave(opening)
+        opening.reply.answer(answer)
+
+    def _refuse(self, opening: Opening, text: str, *, outside: bool = False) -> None:
+        self.context.log.info("opening_refused", symbol=opening.plan.symbol, text=text)
+        if opening.admitted is not None:
+            book = addresses.position_book(opening.plan.account)
+            self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
+        self._leave(opening)
+        opening.reply.refuse(TroubleOutside(text) if outside else Refused(text))
+
+    def _leave(self, opening: Opening) -> None:
+        queue = self._queues[opening.plan.account]
+        queue.popleft()
+        if queue:
+            self._begin(queue[0])
+
+    def _is_anothers(self, message: Answered | NotAnswered) -> bool:
+        """Hand on what was asked for something else than an opening."""
+        if isinstance(message.tag, Part):
+            self._live.on_answer(message.tag, message)
+        elif isinstance(message.tag, Errand):
+            self._guards.on_answer(message.tag, message)
+        else:
+            return False
+        return True
+
+    @handles(Answered)
+    def _on_answer(self, message: Answered) -> None:
+        if self._is_anothers(message):
+            return
+        step, opening = self._current(str(message.tag))
+        if opening is not None:
+            self._next[step](opening, message.value)
+
+    @handles(NotAnswered)
+    def _on_no_answer(self, message: NotAnswered) -> None:
+        if self._is_anothers(message):
+            return
+        step, opening = self._current(str(message.tag))
+        if opening is None:
+            return
+        if message.reason == "refused":
+            # A symbol nobody knows is answered with None: the account's reading is refused only when it failed.
+            self._refuse(opening, message.error, outside=step in {"view", "number", *STORE_STEPS})
+        elif step == "admit":
+            book = addresses.position_book(opening.plan.account)
+            self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
+            self._refuse(
+                opening, "the backstop could not be moved in time; nothing was opened, try again", outside=True
+            )
+        else:
+            asked = "the store" if step in STORE_STEPS else step
+            text = f"{asked} was not answered ({message.error}); nothing was opened, try again"
+            self._refuse(opening, text, outside=True)
+
+    # --- the guards an order passes -----------------------------------------------------------------------------------
+    def _at_the_door(self, opening: Opening) -> None:
+        verdicts = guards.at_the_door(opening.plan, self._guards.safety, self._terms, lost_lock=self._lost_lock())
+        if self._passes(opening, verdicts):
+            client = addresses.client(opening.plan.account)
+            # Before the balance is read: what is answered in between is in the balance then.
+            self._ask(opening, "intents", addresses.STORE, UnsettledQuestion(destination=client))
+
+    def _lost_lock(self) -> str | None:
+        try:
+            self._fence.check()
+        except Fenced as fenced:
+            return str(fenced)
+        return None
+
+    def _passes(self, opening: Opening, verdicts: Iterable[Verdict]) -> bool:
+        """Log each verdict; refuse with the first that blocks. A preview is no order: only what blocks it is logged."""
+        symbol, preview = opening.plan.symbol, not opening.command_id
+        for verdict in verdicts:
+            if verdict.blocks:
+                shown: dict[str, Any] = {**verdict.figures, "preview": preview}
+                self.context.log.info("guard_blocked", guard=verdict.guard, **{"symbol": symbol, **shown})
+                self._refuse(opening, verdict.text)
+                return False
+            if not preview:
+                figures: dict[str, Any] = {"symbol": symbol, **verdict.figures}
+                self.context.log.info("guard_passed", guard=verdict.guard, **figures)
+        return True
+
+    def _on_intents(self, opening: Opening, unsettled: tuple[UnsettledEffect, ...]) -> None:
+        opening.waiting = guards.waiting_entries(each.effect.request for each in unsettled)
+        question = OpeningViewQuestion(symbol=opening.plan.symbol)
+        self._ask(opening, "view", addresses.client(opening.plan.account), question)
+
+    def _on_turns(self, opening: Opening, turns: tuple[tuple[str, Any], ...]) -> None:
+        view, sized = opening.view, opening.sized
+        if view is None or sized is None:
+            raise RuntimeError("an opening reached the guards without a size")
+        past = history(turns)
+        order = guards.Order(
+            sized=sized,
+            name=opening.order,
+            signal_key=opening.signal_key,
+            balance=view.balance,
+            unsettled=opening.waiting,
+        )
+        locks = self._guards.locks(past)
+        under_way = (*past, *self._under_way(past))
+        verdicts = guards.with_the_account(order, under_way, locks, self._terms, now=self.context.now())
+        if not self._passes(opening, verdicts):
+            return
+        if not opening.command_id:
+            self._finish(opening, _told_dry(sized) if self._terms.dry_run else sized)
+        elif self._terms.dry_run:
+            self._stay_dry(opening, sized)
+        else:
+            opening.passed = True
+            self.on_passed(opening, view)
+
+    def _under_way(self, past: tuple[PastTrade, ...]) -> Iterator[PastTrade]:
+        """Give the openings of other accounts that have passed and are in no journal yet."""
+        known = {trade.trade_id for trade in past}
+        for queue in self._queues.values():
+            for each in queue:
+                if each.passed and each.sized is not None and each.trade_id not in known:
+                    yield PastTrade(
+                        trade_id=each.trade_id,
+                        account=each.plan.account,
+                        symbol=each.plan.symbol,
+                        side=each.plan.position_side,
+                        order=each.order,
+                        signal_key=each.signal_key,
+                        opened_at=self.context.now(),
+                        quantity=each.sized.quantity,
+                        margin_usdt=each.sized.margin_usdt,
+                        notional_usdt=each.sized.notional_usdt,
+                        equity_usdt=ZERO,
+                    )
+
+    def _stay_dry(self, opening: Opening, sized: SizedPlan) -> None:
+        label = opening.label
+        self.context.log.info("order_stayed_dry", trade=label)
+        answer = TradeAccepted(trade_id=opening.trade_id, number=0, label=label, sized=_told_dry(sized), dry_run=True)
+        self._finish(opening, answer)
+
+    # --- what a person asks of the guards ------------------------------------------------------------------------
+    @handles(GuardsQuestion)
+    def _on_guards(self, _message: GuardsQuestion) -> GuardsReading | None:
+        if self._guards.known:
+            return self._guards.reading()
+        self.context.stash()
+        return None
+
+    @handles(SetSafety, ReleaseLock)
+    def _on_change(self, message: SetSafety | ReleaseLock) -> Any:
+        if not self._guards.known:
+            self.context.stash()
+            return None
+        self._guards.change(message)
+        return LATER
+
+    @handles(TradeEnded)
+    def _on_trade_ended(self, _message: TradeEnded) -> None:
+        if self._guards.known:  # else it looks as soon as it knows them
+            self._guards.look()
+
+    @handles(LoadAgain)
+    def _on_load_again(self, _message: LoadAgain) -> None:
+        self._guards.load()
+
+
+def _told_dry(sized: SizedPlan) -> SizedPlan:
+    return replace(sized, notes=(*sized.notes, "DRY RUN: it passes every check, and nothing is sent (DRY_RUN)"))

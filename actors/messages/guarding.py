@@ -1,0 +1,74 @@
+"""The guards of the desk: what a person may change and ask of them, and the facts of their journal.
+
+The journal is the stream "guards"; only the desk writes it. What the guards know of orders and results is in the
+trades' own journals (messages.trading), so it is committed with the trade and never apart from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from actors.model.guarding import Lock, Safety, SafetyState
+
+STREAM = "guards"
+
+
+# --- asked of the desk -----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardsQuestion:
+    """How the guards stand; answered with GuardsReading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSafety:
+    """Set the safety state. Answered with GuardsReading. The command id makes a repeat harmless."""
+
+    command_id: str
+    state: SafetyState
+    why: str
+    by: str  # "chat:17", "cli"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseLock:
+    """Let new entries through again in spite of a lock. Answered with GuardsReading, or refused: no such lock."""
+
+    lock_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeEnded:
+    """Told to the desk when a trade's monitor has ended: a protection may be due."""
+
+    trade_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardsReading:
+    safety: Safety
+    locks: tuple[Lock, ...]  # those that hold, oldest first
+    dry_run: bool
+
+
+# --- facts of the guards' journal -------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyChanged:
+    command_id: str
+    state: SafetyState
+    why: str
+    by: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockSet:
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockReleased:
+    lock_id: str
+    by: str
+    released_at: datetime
