@@ -12,7 +12,7 @@ class TargetPriceMoved:
     """Where the only rung of a net-target trade belongs from now on."""
 
     target_price: Decimal
-    held_quantity: Decimal  # base units it was worked out for
+    entered_quantity: Decimal  # base units it was worked out for
     lines: tuple[str, ...]  # the sum, in the person's words
     moved_at: datetime
 

@@ -191,6 +191,7 @@ class Trade:
     trailed_at: datetime | None = None
     trailing_told_at: datetime | None = None
     target_price: Decimal | None = None  # of a net target, for what is held
+    target_entered: Decimal = ZERO  # base units entered when that was worked out
     floor_armed: bool = False
     entries_expired: str = ""  # why; "": they have not
     first_fill_at: datetime | None = None

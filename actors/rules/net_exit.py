@@ -28,7 +28,7 @@ from actors.rules.net_target import Holding, loss_price, target_price
 from actors.rules.price_seen import SeenPrice
 from actors.rules.wording import percent, usdt
 
-# While entries may still fill, the target of a small part can lie absurdly far: it waits for more, or for their end.
+# While entries may still fill, the first target of a small part can lie absurdly far: it waits for more, or their end.
 MOST_DISTANCE = Decimal("0.05")  # fraction of the average entry
 
 Move: TypeAlias = StopPriceMoved | TargetPriceMoved
@@ -66,17 +66,24 @@ def _stop_due(trade: Trade, net: NetTarget, now: datetime) -> StopPriceMoved | N
 def _target_due(trade: Trade, net: NetTarget, held: Holding, now: datetime) -> TargetPriceMoved | None:
     tick, maker = trade.instrument.tick_size, trade.fees.maker
     wanted = target_price(held, net.target_usdt, maker, tick)
-    if wanted is None or wanted == trade.target_price:
+    if wanted is None or wanted == trade.target_price or _still_right(trade, net, held):
         return None
     average = held.entry_value_usdt / held.quantity
-    if entries_live(trade) and abs(wanted - average) > MOST_DISTANCE * average:
+    if trade.target_price is None and entries_live(trade) and abs(wanted - average) > MOST_DISTANCE * average:
         return None
     return TargetPriceMoved(
         target_price=wanted,
-        held_quantity=held.quantity,
+        entered_quantity=trade.entered_quantity,
         lines=_lines(held, wanted, maker, tick, f"{usdt(net.target_usdt)} at least"),
         moved_at=now,
     )
+
+
+def _still_right(trade: Trade, net: NetTarget, held: Holding) -> bool:
+    """Leave a target that nets enough where it is, in its queue, though a part that filled has netted a little more."""
+    if trade.target_price is None or trade.entered_quantity != trade.target_entered:
+        return False
+    return held.net_usdt(trade.target_price, trade.fees.maker) >= net.target_usdt
 
 
 def _lines(held: Holding, price: Decimal, rate: Decimal, tick: Decimal, aim: str) -> tuple[str, ...]:

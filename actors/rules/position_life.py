@@ -456,7 +456,7 @@ def _stop_price_moved(trade: Trade, fact: StopPriceMoved) -> Trade:
 
 
 def _target_price_moved(trade: Trade, fact: TargetPriceMoved) -> Trade:
-    return replace(trade, target_price=fact.target_price)
+    return replace(trade, target_price=fact.target_price, target_entered=fact.entered_quantity)
 
 
 def _floor_armed(trade: Trade, _fact: FloorArmed) -> Trade:
