@@ -142,7 +142,8 @@ def placed_where(book: Book, effect_key: str) -> SideKey | None:
 def _refused(turn: Turn, side: Side, outcome: EffectSettled) -> None:
     refusals = side.refusals + 1
     pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(refusals - 1, 10))
-    if side.size and refusals % TOLD_EVERY == 1:
+    wanted = side.backstop is not None  # else the trades have left meanwhile, and nothing is asked for again
+    if side.size and wanted and refusals % TOLD_EVERY == 1:
         turn.alert(book_news.backstop_refused(turn.book.account, side, outcome, refusals))
     turn.note("backstop_refused", symbol=side.symbol, code=outcome.code, text=outcome.text, refusals=refusals)
     turn.book.put(replace(side, refusals=refusals, not_before=turn.now + timedelta(seconds=pause)))

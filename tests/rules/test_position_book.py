@@ -467,6 +467,14 @@ def test_a_person_hears_when_a_refused_backstop_is_in_place(desk: Desk) -> None:
     assert [alert.kind for alert in desk.alerts()] == ["backstop_refused", "backstop_in_place"]
 
 
+def test_a_refused_backstop_that_no_trade_needs_any_more_alarms_nobody(desk: Desk) -> None:
+    desk.take(slice_of("A"))
+    desk.read(position(stop_price=None))
+    desk.take(slice_of("A", "0", stop=None))  # its last target has filled: the position is gone
+    desk.settle(desk.stop_keys()[0], Settlement.REJECTED)
+    assert not desk.alerts("backstop_refused")
+
+
 def test_a_position_that_is_the_persons_own_gets_no_stop_of_ours(desk: Desk) -> None:
     desk.read(position("7", stop_price=None))
     desk.read(position("7", stop_price=None))
