@@ -33,6 +33,7 @@ from adapters.telegram.gate import Gate
 from runtime.clock import Clock
 
 PERSON = 4711
+SHORT_CHARACTERS = 250
 AGAIN_SECONDS = 2.0  # before an update that was not acknowledged comes again
 
 
@@ -73,11 +74,9 @@ class ChatService:
     _updates: int = 0
     _calling: bool = False
     _gate: Gate = field(init=False)
-    _wire: DirectWire = field(init=False)
 
     def __post_init__(self) -> None:
         self._gate = Gate(users=frozenset({PERSON}), groups=frozenset(), window_seconds=3600.0)
-        self._wire = DirectWire(now=self.clock.now, monotonic=self.clock.monotonic)
 
     # --- the person's side ----------------------------------------------------------------------------------------
     def says(self, text: str) -> None:
@@ -191,8 +190,8 @@ class ChatService:
         return self.clock.monotonic() < self.down_until
 
     # --- the daemon's side ----------------------------------------------------------------------------------------
-    def take(self, screen: Screen, message_id: int | None) -> int:
-        """Take a text as Telegram would, or fail as it would; the real wire is between.
+    def take(self, screen: Screen, message_id: int | None, clock: Clock) -> int:
+        """Take a text as Telegram would, or fail as it would; the real wire is between. `clock`: the daemon's own.
 
         Raises:
             OutsideError: as ports.ChatPort says.
@@ -206,22 +205,25 @@ class ChatService:
             return shown[0].message_id
 
         def fails(markup: bool) -> Failure | None:
-            return None if shown else self._failure(accept, markup=markup)  # later parts follow the first
+            if shown:  # later parts follow the first
+                return None
+            return self._failure(accept, markup=markup, long=_is_long(screen) or bool(self.delivering))
 
+        wire = DirectWire(now=clock.now, monotonic=clock.monotonic)
         try:
-            self._wire.deliver(DirectBot(fails, accept), PERSON, screen, message_id)
+            wire.deliver(DirectBot(fails, accept), PERSON, screen, message_id)
         except Rejected:
             if self.delivering:
                 self.refused.add(self.delivering)
             raise
         except Throttled as full:
             if self.delivering:
-                pause = (full.until - self.clock.now()).total_seconds()
+                pause = (full.until - clock.now()).total_seconds()
                 self.patience_until = max(self.patience_until, self.clock.monotonic() + pause)
             raise
         return shown[0].message_id
 
-    def _failure(self, accept: Callable[[], int], *, markup: bool) -> Failure | None:
+    def _failure(self, accept: Callable[[], int], *, markup: bool, long: bool) -> Failure | None:
         """Draw what goes wrong with one attempt."""
         now = self.clock.monotonic()
         if self._is_down():
@@ -229,7 +231,8 @@ class ChatService:
         if now < self.blocked_until:
             return blocked()
         for name, rate_of_error in _FAILURES.items():
-            if (markup or name != "chat_markup") and self.faults.strikes(name):
+            cannot = (name == "chat_markup" and not markup) or (name == "chat_too_long" and not long)
+            if not cannot and self.faults.strikes(name):
                 self.faults.note(name, now)
                 if name == "chat_unclear" and self.dice.random() < 0.5:  # noqa: PLR2004 - half of them arrive
                     accept()
@@ -254,6 +257,11 @@ class ChatService:
         return shown
 
 
+def _is_long(screen: Screen) -> bool:
+    """Whether the chat may call this answer too long: not what the daemon falls back to once it has done so."""
+    return sum(map(len, (screen.title, *screen.lines))) > SHORT_CHARACTERS
+
+
 _FAILURES: dict[str, Callable[[Random], Failure]] = {
     "chat_lost": lambda dice: dice.choice((no_connection, server_error))(),
     "chat_throttled": lambda dice: too_many(dice.choice((1, 3, 20, 60))),
@@ -270,9 +278,10 @@ class _Unheard(Exception):
 class SimulatedChat:
     """ports.ChatPort: one connection of one run."""
 
-    def __init__(self, service: ChatService, *, unheard: tuple[type[Exception], ...]) -> None:
-        """`unheard`: what handing over raises when the daemon does not take it."""
+    def __init__(self, service: ChatService, clock: Clock, *, unheard: tuple[type[Exception], ...]) -> None:
+        """`clock`: the run's own. `unheard`: what handing over raises when the daemon does not take it."""
         self._service = service
+        self._clock = clock
         self._unheard = unheard
         self._sink: Callable[[ChatReport], None] | None = None
 
@@ -287,10 +296,10 @@ class SimulatedChat:
         self._service.connect(guarded)
 
     def send(self, chat_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
-        return self._service.take(screen, None)
+        return self._service.take(screen, None, self._clock)
 
     def edit(self, chat_id: int, message_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
-        return self._service.take(screen, message_id)
+        return self._service.take(screen, message_id, self._clock)
 
     def close(self, deadline_seconds: float) -> None:  # noqa: ARG002 - nothing to wait for
         if self._sink is not None:

@@ -25,6 +25,7 @@ from adapters.assembly.simulation.world import ACCOUNT, PulledPlug, World
 from adapters.simulated import v5_routes
 from adapters.simulated.instruments import LISTED
 from runtime import RuntimeEvent
+from runtime.clock import Clock
 
 Move = Callable[["CutWorld"], None]
 SYMBOL = "XRPUSDT"
@@ -164,10 +165,10 @@ class PluggedChat(ChatService):
 
     plug: Plug
 
-    def take(self, screen: Screen, message_id: int | None) -> int:
+    def take(self, screen: Screen, message_id: int | None, clock: Clock) -> int:
         label = f"message {screen.title!r}"
         self.plug.before(label, self.clock.monotonic())
-        shown = super().take(screen, message_id)
+        shown = super().take(screen, message_id, clock)
         self.plug.after(label, self.clock.monotonic())
         return shown
 

@@ -214,7 +214,7 @@ class Process:
         return RateBudget(self.clock, max_wait_seconds=0.0)  # a lane never waits here: it is told when to come back
 
     def _open_chat(self) -> SimulatedChat:
-        self._chat = self._opened("chat", SimulatedChat(self._around.chat, unheard=_UNHEARD))
+        self._chat = self._opened("chat", SimulatedChat(self._around.chat, self.clock, unheard=_UNHEARD))
         return self._chat
 
     def _opened(self, which: str, port: Port) -> Port:
