@@ -110,6 +110,24 @@ def test_outcomes_that_cross_are_told_from_one_too_many() -> None:
         too_many.check_rest(())
 
 
+def test_a_run_that_was_followed_while_frozen_shows_what_it_had_begun_to_and_nothing_else() -> None:
+    def followed() -> Commands:
+        commands = Commands()
+        commands.kept(record(1), 10.0)
+        commands.seen(sight(12.0, title="(again) No trades"))
+        commands.kept(record(), 12.1)
+        return commands
+
+    woken = followed()
+    woken.seen(Sight(at=20.0, message_id=2, edited=False, title="No trades", stale=True))
+    woken.check_rest(())
+    for stale, title in ((False, "No trades"), (True, "1 open trade")):
+        other = followed()
+        other.seen(Sight(at=20.0, message_id=2, edited=False, title=title, stale=stale))
+        with broken("I8", "beyond all commands"):
+            other.check_rest(())
+
+
 def test_a_command_without_an_end_and_an_update_nobody_took_are_found_at_rest(commands: Commands) -> None:
     with broken("I8", "never acknowledged"):
         commands.check_rest(("update 4",))

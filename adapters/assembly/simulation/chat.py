@@ -48,6 +48,7 @@ class Shown:
     edits: int = 0
     asked: bool = False  # it came with a Confirm button
     first_title: str = ""
+    stale: bool = False  # sent by a run that another one has followed
 
 
 @dataclass(slots=True)
@@ -149,6 +150,10 @@ class ChatService:
         if sink is None or self._sink is sink:
             self._sink = None
 
+    def hears(self, sink: Callable[[ChatReport], None]) -> bool:
+        """Whether nobody else has connected since this one did."""
+        return self._sink is None or self._sink is sink
+
     def sleep(self) -> None:
         """Whoever is connected does not ask for updates any more, and does not know."""
         self.asleep = True
@@ -190,8 +195,14 @@ class ChatService:
         return self.clock.monotonic() < self.down_until
 
     # --- the daemon's side ----------------------------------------------------------------------------------------
-    def take(self, screen: Screen, message_id: int | None, clock: Clock) -> int:
-        """Take a text as Telegram would, or fail as it would; the real wire is between. `clock`: the daemon's own.
+    def take(self, screen: Screen, message_id: int | None, clock: Clock, *, stale: bool = False) -> int:
+        """Take a text as Telegram would, or fail as it would; the real wire is between.
+
+        Args:
+            screen: what is to be shown.
+            message_id: the message it replaces; None: it is a new one.
+            clock: the daemon's own.
+            stale: it comes from a run that another one has followed.
 
         Raises:
             OutsideError: as ports.ChatPort says.
@@ -202,6 +213,7 @@ class ChatService:
         def accept() -> int:
             if not shown:
                 shown.append(self._show(screen, message_id))
+                shown[0].stale = stale
             return shown[0].message_id
 
         def fails(markup: bool) -> Failure | None:
@@ -296,10 +308,13 @@ class SimulatedChat:
         self._service.connect(guarded)
 
     def send(self, chat_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
-        return self._service.take(screen, None, self._clock)
+        return self._service.take(screen, None, self._clock, stale=self._is_stale())
 
     def edit(self, chat_id: int, message_id: int, screen: Screen) -> int:  # noqa: ARG002 - there is one chat
-        return self._service.take(screen, message_id, self._clock)
+        return self._service.take(screen, message_id, self._clock, stale=self._is_stale())
+
+    def _is_stale(self) -> bool:
+        return self._sink is not None and not self._service.hears(self._sink)
 
     def close(self, deadline_seconds: float) -> None:  # noqa: ARG002 - nothing to wait for
         if self._sink is not None:

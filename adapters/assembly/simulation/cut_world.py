@@ -165,10 +165,10 @@ class PluggedChat(ChatService):
 
     plug: Plug
 
-    def take(self, screen: Screen, message_id: int | None, clock: Clock) -> int:
+    def take(self, screen: Screen, message_id: int | None, clock: Clock, *, stale: bool = False) -> int:
         label = f"message {screen.title!r}"
         self.plug.before(label, self.clock.monotonic())
-        shown = super().take(screen, message_id, clock)
+        shown = super().take(screen, message_id, clock, stale=stale)
         self.plug.after(label, self.clock.monotonic())
         return shown
 

@@ -4,7 +4,8 @@ Judged by the chat's durable record (accepted when it stands there as pending, e
 chat service has shown. Exempt: what says of itself that it may be a repeat ("(again)"), and an edit that shows the
 same outcome once more, which leaves nothing twice; a press of a button whose first press is still being carried out,
 and what the session turns away because 64 commands wait already (both are used up without being accepted); what ends
-after the person has blocked the bot, which nobody can show them.
+after the person has blocked the bot, which nobody can show them; what a frozen run shows on waking, when the run that
+followed it has shown the same and said that it may be a repeat.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Sight:
     message_id: int
     edited: bool
     title: str
+    stale: bool = False  # sent by a run that another one has followed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,10 +50,13 @@ class Commands:
         self._tapped: dict[int, int | None] = {}  # the message each of these was pressed under
         self._ended: set[int] = set()
         self._sights: list[Sight] = []  # that no command has been found for yet, oldest first
+        self._repeated: set[str] = set()  # titles that said of themselves that they may be repeats
         self._outcomes: list[_Outcome] = []  # those that were sent as messages of their own
 
     def seen(self, sight: Sight) -> None:
         self._sights.append(sight)
+        if AGAIN in sight.title:
+            self._repeated.add(sight.title)
 
     def kept(self, record: ChatRecord, now: float, *, unseeing_until: float = 0.0) -> None:
         """Judge a chat's record that has become durable. `unseeing_until`: until then the person let nothing in."""
@@ -90,7 +95,9 @@ class Commands:
         if self._accepted:
             raise Violated("I8", str(min(self._accepted)), "a command has no outcome that was seen")
         for each in self._sights:
-            if not each.edited and AGAIN not in each.title and not self._find_place(each, set()):
+            if each.edited or AGAIN in each.title or (each.stale and f"{AGAIN}{each.title}" in self._repeated):
+                continue
+            if not self._find_place(each, set()):
                 text = f"shown at {each.at:.1f} beyond all commands, without saying that it is a repeat: {each.title}"
                 raise Violated("I8", str(each.message_id), text)
 

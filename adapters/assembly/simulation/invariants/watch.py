@@ -265,7 +265,11 @@ class Watch:
                 self.alerts.show(shown.effect_key, shown.screen.title, shown.screen.lines)
             else:
                 sight = Sight(
-                    at=shown.at, message_id=shown.message_id, edited=shown.edits > 0, title=shown.screen.title
+                    at=shown.at,
+                    message_id=shown.message_id,
+                    edited=shown.edits > 0,
+                    title=shown.screen.title,
+                    stale=shown.stale,
                 )
                 self.commands.seen(sight)
         except Violated as found:
