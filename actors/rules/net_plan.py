@@ -17,12 +17,12 @@ from actors.model.account import OpeningView
 from actors.model.exit_rules import NetTarget
 from actors.model.money import ONE, ZERO, ceil_to, floor_to, plain
 from actors.model.position import PositionSide
-from actors.model.trade_plan import PlannedRung, SizedPlan, TradePlan
+from actors.model.trade_plan import PlannedRung, RiskShare, SizedPlan, TradePlan
 from actors.rules.limits import sizable
 from actors.rules.net_target import Holding, loss_price, target_price
 from actors.rules.refusals import Refusal
 from actors.rules.sizing import size
-from actors.rules.wording import usdt
+from actors.rules.wording import percent, usdt
 
 _ABOUT = Decimal("0.01")  # where placeholders lie while quantities are worked out, a fraction of the price
 
@@ -36,7 +36,7 @@ def with_prices(plan: TradePlan, view: OpeningView) -> TradePlan | tuple[Refusal
     net = plan.exits.net
     if net is None:
         return plan
-    problems = tuple(net_refusals(net))
+    problems = (*net_refusals(net), *_risk_refusals(plan))
     if problems:
         return problems
     about = with_placeholders(plan, view)
@@ -89,6 +89,14 @@ def net_refusals(net: NetTarget) -> Iterator[Refusal]:
             f"{plain(net.target_usdt)}, or floor none"
         )
         yield _refusal("floor", floor, f"over {plain(-net.stop_usdt)}", text)
+
+
+def _risk_refusals(plan: TradePlan) -> Iterator[Refusal]:
+    """Refuse a size that waits for a stop, where the stop waits for the size."""
+    if isinstance(plan.size, RiskShare):
+        risk = percent(plan.size.of_equity)
+        text = f"risk {risk} does not go with a net target, whose loss is an amount: write margin and loss"
+        yield Refusal(field="risk", value=risk, limit="margin", text=text)
 
 
 def _refusal(field: str, value: Decimal, limit: str, text: str) -> Refusal:

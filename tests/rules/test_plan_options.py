@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from actors.messages.accounts import BookReading
 from actors.model.account import OpeningView
 from actors.model.exit_rules import ExitRules, NetTarget, Offset, TrailingStop
-from actors.model.trade_plan import Approach, SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, RiskShare, SizedPlan, TradePlan
 from actors.rules.exit_words import plan_lines
 from actors.rules.opening import judge
 from actors.rules.plan_text import parse_plan
@@ -161,13 +162,22 @@ def test_what_does_not_fit_the_plan_gets_its_sentence(view: OpeningView, words: 
         ("net 0", "the net target must be over 0: write net 10"),
         ("loss 0", "the loss at the stop must be over 0: write it without a sign, as in loss 10"),
         (
-            "follow 2",
+            "follow 2 loss 20",
             "follow 2 needs a target before the one that fills, and the plan has 1 target: leave follow out",
         ),
     ],
 )
 def test_amounts_out_of_order_get_their_sentence(view: OpeningView, words: str, sentence: str) -> None:
     assert judged(f"{NET} {words}", view) == [sentence]
+
+
+def test_a_risk_cannot_size_what_has_no_stop_before_its_size(view: OpeningView) -> None:
+    plan = replace(plan_of(NET), size=RiskShare(of_equity=D("0.01")))
+    verdict = judge(plan, view, EMPTY, distance=D("0.003"), min_ticks=5)
+    assert not isinstance(verdict, SizedPlan)
+    assert "risk 1% does not go with a net target, whose loss is an amount: write margin and loss" in [
+        problem.text for problem in verdict
+    ]
 
 
 def test_a_loss_that_the_fees_make_already_is_refused_with_the_least_that_is_not(view: OpeningView) -> None:

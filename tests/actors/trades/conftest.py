@@ -23,7 +23,7 @@ from actors.messages import addresses
 from actors.messages.alerts import RaiseAlert
 from actors.messages.market import PriceQuestion, PriceReading, WatchPrice
 from actors.messages.orders import ExecutionKind, ExecutionReported, OrderReported, SetPositionStop
-from actors.messages.reports import UnsubscribePrice
+from actors.messages.reports import SubscribePrice, UnsubscribePrice
 from actors.messages.storing import Perform, StoredStream
 from actors.messages.trading import OpenTrade, TradeAccepted
 from actors.model.account import OpeningView
@@ -80,6 +80,7 @@ class TradingExchange(ScriptedExchange):
         self.last_price = "1.195"
         self.views: dict[str, OpeningView] = {}
         self.fills = 0
+        self.price_subscribers: set[str] = set()
 
     @property
     def at(self) -> datetime:
@@ -216,9 +217,17 @@ class Prices(Actor):
     def __init__(self, exchange: TradingExchange) -> None:
         self._exchange = exchange
 
-    @handles(WatchPrice, UnsubscribePrice)
-    def _on_watch(self, _message: WatchPrice | UnsubscribePrice) -> None:
+    @handles(WatchPrice)
+    def _on_watch(self, _message: WatchPrice) -> None:
         """Every price is known already."""
+
+    @handles(SubscribePrice)
+    def _on_subscribe(self, message: SubscribePrice) -> None:
+        self._exchange.price_subscribers.add(message.path)
+
+    @handles(UnsubscribePrice)
+    def _on_unsubscribe(self, message: UnsubscribePrice) -> None:
+        self._exchange.price_subscribers.discard(message.path)
 
     @handles(PriceQuestion)
     def _on_question(self, message: PriceQuestion) -> PriceReading:
@@ -446,6 +455,18 @@ class TradeWorld:
             self.report(execution)
             self.report_order(order.client_order_id)
         return execution
+
+    def see(self, price: str, *, age_seconds: float = 0.0, after: float = 3.0) -> None:
+        """Let time pass, then tell a price to whoever listens."""
+        self.pass_time(after)
+        self.exchange.last_price = price
+        last = Decimal(price)
+        for path in sorted(self.exchange.price_subscribers):
+            reading = PriceReading(
+                symbol=SYMBOL, last_price=last, mark_price=last, age_seconds=age_seconds, source="stream"
+            )
+            self.system.tell(path, reading)
+        self.pass_time(0.5)
 
     def report(self, message: Any) -> None:
         self.feeds.built[-1].report(message)
