@@ -323,7 +323,7 @@ _SAFETY_STATES = ("active", "reduce-only", "halted")
 
 
 def _safety_state(text: str) -> str:
-    if text.lower() not in _SAFETY_STATES:
+    if text and text.lower() not in _SAFETY_STATES:
         raise typer.BadParameter(f"{text!r} is no safety state; write one of: {', '.join(_SAFETY_STATES)}")
     return text.lower()
 

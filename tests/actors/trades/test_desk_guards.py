@@ -303,6 +303,7 @@ def test_losing_stops_lock_new_entries_across_a_kill_until_somebody_opens_the_lo
         world.ask(addresses.DESK, ReleaseLock(lock_id="L7", by="cli"))
     assert world.ask(addresses.DESK, ReleaseLock(lock_id="l1", by="cli")).locks == ()
     assert world.ask(addresses.DESK, ReleaseLock(lock_id="L1", by="cli")).locks == ()  # twice is once
+    world.until(lambda: world.alerts("lock_released"))
     world.reboot()
     world.pass_time(2)
     assert reading(world).locks == ()
