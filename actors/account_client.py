@@ -25,6 +25,7 @@ from actors.messages.accounts import (
     OpeningViewQuestion,
     OrderQuestion,
     PriceFromRest,
+    PricesFromRest,
     RightsQuestion,
     SnapshotQuestion,
 )
@@ -149,6 +150,7 @@ class AccountClient(Actor):
         SnapshotQuestion,
         ExecutionsQuestion,
         PriceFromRest,
+        PricesFromRest,
         RightsQuestion,
         BalanceQuestion,
         ClockOffsetQuestion,

@@ -29,6 +29,7 @@ from actors.messages.accounts import (
     OpeningViewQuestion,
     OrderQuestion,
     PriceFromRest,
+    PricesFromRest,
     RightsQuestion,
 )
 from actors.messages.lanes import AnswerKind, ExecutionsReading, LaneAnswer, OpenOrdersReading, PositionsReading
@@ -109,6 +110,10 @@ class Lane(Actor):
     @handles(PriceFromRest)
     def _last_price(self, question: PriceFromRest) -> LaneAnswer:
         return self._call(lambda: self._port.last_price(question.symbol))
+
+    @handles(PricesFromRest)
+    def _last_prices(self, question: PricesFromRest) -> LaneAnswer:
+        return self._call(lambda: self._port.last_prices(question.symbols))
 
     @handles(RightsQuestion)
     def _key_rights(self, _question: RightsQuestion) -> LaneAnswer:

@@ -5,7 +5,7 @@ Every call blocks its thread and is bounded in time, so only store, lane and cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -96,6 +96,9 @@ class ExchangePort(Protocol):
 
     def last_price(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Last and mark price."""
+
+    def last_prices(self, symbols: Collection[str]) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """Last and mark price of each of these that is listed and readable, in one request."""
 
     def key_rights(self) -> KeyRights: ...
 

@@ -1,7 +1,7 @@
 """Price watcher: the newest price of each watched symbol, with its age, from the public stream or else from REST.
 
     stream  -> kept with its age; told to subscribers, a few times a second at most
-    too old -> read from REST, in at most five backed-off tries that questions share
+    too old -> read from REST, in at most five backed-off tries that questions share; many at once in one request
     no REST -> the last known one, marked stale; a price nobody knows is refused, never guessed
 
 For symbols with subscribers the stream's silence is met without being asked. Enters: the public socket's reports,
@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.messages import addresses
-from actors.messages.accounts import PriceFromRest
+from actors.messages.accounts import PriceFromRest, PricesFromRest
 from actors.messages.market import (
     MarketStreamDown,
     MarketStreamUp,
@@ -37,6 +37,7 @@ class PriceTerms:
     told_seconds: float = 0.25  # between two tellings of one symbol to its subscribers
     silence_seconds: float = 30.0  # of a subscribed symbol, before REST is asked
     beat_seconds: float = 5.0  # between looks for such silence
+    most_asked_singly: int = 3  # symbols that are due together; more are read with the whole category's, in one request
     rest_deadline_seconds: float = 4.0
     rest_tries: int = 5
     rest_pause_seconds: float = 0.1  # before the second try; doubles
@@ -88,6 +89,7 @@ class PriceWatcher(Actor):
         self._terms = terms or PriceTerms()
         self._symbols: dict[str, _Symbol] = {}
         self._unsent: dict[str, None] = {}  # symbols of which subscribers do not know the newest
+        self._to_read: dict[str, None] = {}  # symbols that REST is to be asked for once the mailbox is drained
 
     def on_start(self) -> None:
         self._port = self._slot.renew()
@@ -114,6 +116,7 @@ class PriceWatcher(Actor):
 
     def on_drained(self) -> None:
         """Tell subscribers the newest price of each symbol: one message for a run of reports, and few of those."""
+        self._ask_rest()
         now, waits = self.context.monotonic(), []
         for name in tuple(self._unsent):
             symbol = self._symbols[name]
@@ -138,7 +141,7 @@ class PriceWatcher(Actor):
         if message.about == "beat":
             self._meet_silence()
         elif message.about != "tell":  # what is due to be told is told once the mailbox is drained
-            self._ask_rest(message.about)
+            self._begin_try(message.about)
 
     def _meet_silence(self) -> None:
         """Read from REST what subscribers want and the stream has not told for too long."""
@@ -217,17 +220,35 @@ class PriceWatcher(Actor):
         symbol = self._symbols[name]
         if not symbol.tries:
             symbol.asked_at = self.context.monotonic()
-            self._ask_rest(name)
+            self._begin_try(name)
 
-    def _ask_rest(self, name: str) -> None:
+    def _begin_try(self, name: str) -> None:
         self._symbols[name].tries += 1
-        asked = PriceFromRest(symbol=name)
-        self.context.ask(self._rest_client, asked, timeout_seconds=self._terms.rest_deadline_seconds, tag=name)
+        self._to_read[name] = None
+
+    def _ask_rest(self) -> None:
+        """Read all that is due: each by itself, or, where there are many, the category's prices at once."""
+        due, self._to_read = tuple(self._to_read), {}
+        patience = self._terms.rest_deadline_seconds
+        if len(due) > self._terms.most_asked_singly:
+            self.context.ask(self._rest_client, PricesFromRest(symbols=due), timeout_seconds=patience, tag=due)
+        else:
+            for name in due:
+                self.context.ask(self._rest_client, PriceFromRest(symbol=name), timeout_seconds=patience, tag=(name,))
 
     @handles(Answered)
-    def _on_rest_price(self, message: Answered) -> None:
-        name = str(message.tag)
-        last, mark = message.value
+    def _on_rest_prices(self, message: Answered) -> None:
+        if isinstance(message.question, PriceFromRest):
+            self._take_price(message.question.symbol, message.value)
+            return
+        for name in message.tag:
+            if name in message.value:
+                self._take_price(name, message.value[name])
+            else:
+                self._miss_price(name, "refused", "it is not among the prices of its category")
+
+    def _take_price(self, name: str, prices: tuple[Decimal, Decimal]) -> None:
+        last, mark = prices
         known = _Known(last_price=last, mark_price=mark, at=self.context.monotonic(), source="rest")
         symbol = self._symbols[name]
         symbol.known = known
@@ -236,22 +257,24 @@ class PriceWatcher(Actor):
         self._tell_subscribers(name, symbol)
 
     @handles(NotAnswered)
-    def _on_no_rest_price(self, message: NotAnswered) -> None:
-        name, terms = str(message.tag), self._terms
-        symbol = self._symbols[name]
+    def _on_no_rest_prices(self, message: NotAnswered) -> None:
+        for name in message.tag:
+            self._miss_price(name, message.reason, message.error)
+
+    def _miss_price(self, name: str, reason: str, error: str) -> None:
+        """Try again after a pause, or go on with the last known one."""
+        symbol, terms = self._symbols[name], self._terms
         if symbol.tries < terms.rest_tries and self.context.monotonic() - symbol.asked_at < terms.rest_patience_seconds:
             pause = terms.rest_pause_seconds * 2 ** (symbol.tries - 1)
             self.context.start_timer(f"rest/{name}", pause, AskAgain(about=name))
             return
-        self.context.log.warning(
-            "price_unavailable", symbol=name, reason=message.reason, error=message.error, tries=symbol.tries
-        )
+        self.context.log.warning("price_unavailable", symbol=name, reason=reason, error=error, tries=symbol.tries)
         known = symbol.known
         for reply in self._take_waiting(symbol):
             if known is not None:
                 reply.answer(self._reading(name, known, stale=True))
             else:
-                text = f"no price of {name} is known: the stream has not reported one, and REST says: {message.error}"
+                text = f"no price of {name} is known: the stream has not reported one, and REST says: {error}"
                 reply.refuse(Refused(text))
         self._tell_subscribers(name, symbol, stale=True)
 

@@ -60,6 +60,13 @@ class PriceFromRest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PricesFromRest:
+    """Answered with {symbol: (last, mark)} of those that are listed; one request, however many."""
+
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RightsQuestion:
     """Answered with KeyRights."""
 

@@ -6,7 +6,8 @@ paging (reader), any decision. One object is one lane's connection: it is used b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -152,6 +153,17 @@ class BybitExchange:
     def last_price(self, symbol: str) -> tuple[Decimal, Decimal]:
         what = f"read the price of {symbol}"
         return self._reader.ask_row(what, endpoints.TICKERS, translate.last_and_mark, **self._of(symbol))
+
+    def last_prices(self, symbols: Collection[str]) -> Mapping[str, tuple[Decimal, Decimal]]:
+        what = f"read the prices of {len(symbols)} symbols"
+        wanted = frozenset(symbols)
+        found: dict[str, tuple[Decimal, Decimal]] = {}
+        for row in self._reader.ask_page(what, endpoints.TICKERS, category=order_params.CATEGORY):
+            symbol = text(row, "symbol")
+            if symbol in wanted:
+                with contextlib.suppress(Unreadable):  # an odd one hides no other
+                    found[symbol] = translate.last_and_mark(row)
+        return found
 
     # --- the account -------------------------------------------------------------------------------------------
     def opening_view(self, symbol: str) -> OpeningView | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from actors.account_client import AccountClient, ClientTerms
-from actors.errors import DuplicateId, Fenced, Gone, OutcomeUnknown, Unreachable
+from actors.errors import DuplicateId, Fenced, Gone, OutcomeUnknown, Rejected, Unreachable
 from actors.lane import Lane
 from actors.messages import addresses
 from actors.messages.orders import (
@@ -213,7 +213,19 @@ class ScriptedPort:
         return found
 
     def last_price(self, symbol: str) -> tuple[Decimal, Decimal]:
-        found: tuple[Decimal, Decimal] = self._exchange.read("price", symbol, lambda: self._exchange.prices[symbol])
+        def listed() -> tuple[Decimal, Decimal]:
+            if symbol not in self._exchange.prices:
+                raise Rejected(f"{symbol} is not listed")
+            return self._exchange.prices[symbol]
+
+        found: tuple[Decimal, Decimal] = self._exchange.read("price", symbol, listed)
+        return found
+
+    def last_prices(self, symbols: Collection[str]) -> Mapping[str, tuple[Decimal, Decimal]]:
+        def listed() -> dict[str, tuple[Decimal, Decimal]]:
+            return {symbol: self._exchange.prices[symbol] for symbol in symbols if symbol in self._exchange.prices}
+
+        found: Mapping[str, tuple[Decimal, Decimal]] = self._exchange.read("prices", ",".join(sorted(symbols)), listed)
         return found
 
     def opening_view(self, symbol: str) -> OpeningView | None:

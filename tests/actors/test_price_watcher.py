@@ -131,6 +131,35 @@ def test_a_try_that_succeeds_ends_the_reading(world: AccountWorld) -> None:
     assert (reading.last_price, reading.source, reading.stale) == (200, "rest", False)
 
 
+def test_many_symbols_are_read_in_one_request(world: AccountWorld) -> None:
+    symbols = [f"{number}USDT" for number in range(10)]
+    world.exchange.prices |= {symbol: (Decimal(number + 1), Decimal(9)) for number, symbol in enumerate(symbols)}
+    for symbol in symbols:
+        world.system.tell(PRICES, PriceQuestion(symbol=symbol))
+    world.pass_time(1)
+    assert [ask(world, symbol).last_price for symbol in symbols] == list(range(1, 11))
+    assert world.exchange.called("prices") == [",".join(sorted(symbols))]
+    assert world.exchange.called("price") == []
+
+
+def test_few_symbols_are_read_by_themselves(world: AccountWorld) -> None:
+    world.exchange.prices["ETHUSDT"] = (Decimal(2), Decimal(3))
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        world.system.tell(PRICES, PriceQuestion(symbol=symbol))
+    world.pass_time(1)
+    assert sorted(world.exchange.called("price")) == ["BTCUSDT", "ETHUSDT"]
+    assert world.exchange.called("prices") == []
+
+
+def test_a_symbol_that_is_not_listed_is_refused_and_hides_no_other(world: AccountWorld) -> None:
+    symbols = ["BTCUSDT", *(f"GONE{number}USDT" for number in range(4))]
+    for symbol in symbols:
+        world.system.tell(PRICES, PriceQuestion(symbol=symbol))
+    with pytest.raises(Refused, match=r"no price of GONE3USDT is known.*GONE3USDT is not listed"):
+        ask(world, "GONE3USDT")
+    assert ask(world).last_price == 200
+
+
 def test_who_wants_a_younger_price_has_it_read(world: AccountWorld, feeds: Feeds) -> None:
     world.system.tell(PRICES, WatchPrice(symbol="BTCUSDT"))
     world.crank.run_until_idle()

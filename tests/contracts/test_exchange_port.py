@@ -454,6 +454,12 @@ def test_prices_follow_the_market(setting: Setting) -> None:
     assert setting.port.last_price(SYMBOL)[0] == D("65432.1")
 
 
+def test_the_prices_of_many_symbols_come_together_without_those_not_listed(setting: Setting) -> None:
+    setting.move(D("65432.1"))
+
+    assert setting.port.last_prices({SYMBOL, "NOSUCHUSDT"}) == {SYMBOL: setting.port.last_price(SYMBOL)}
+
+
 def test_the_price_of_no_symbol_is_an_error_not_a_number(port: ExchangePort) -> None:
     with pytest.raises(Rejected):
         port.last_price("NOSUCHUSDT")
