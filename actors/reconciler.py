@@ -12,7 +12,7 @@ askers need them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -51,6 +51,9 @@ class ReconcilerTerms:
     overlap_seconds: float = 60.0  # executions may be listed late: each reading begins this long before the last one
     first_lookback_seconds: float = 3600.0  # of the first reading; a monitor that needs more says so
     told_after_failures: int = 3
+    slice_trades: int = 8  # trades at a time that are told what they did not ask for ...
+    slice_seconds: float = 0.01  # ... and the pause between, in which what cannot wait finds the processor free
+    most_slices: int = 200
     remembered_executions: int = 10_000  # handed on lately, so that a closed trade's are not handed on twice
     pace: PaceTerms = PaceTerms()  # noqa: RUF009 - an immutable value
     backoff: Backoff = Backoff(base_seconds=1.0, cap_seconds=10.0, first_immediate=False)  # noqa: RUF009 - an immutable value
@@ -59,6 +62,11 @@ class ReconcilerTerms:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Beat:
     """Time for the next reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NextSlice:
+    """Time to tell some more of the last reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +126,8 @@ class Reconciler(Actor):
         self._failing_since: datetime | None = None
         self._failure_told = False
         self._told_uncovered: tuple[Uncovered, ...] = ()
+        self._round: deque[tuple[str, datetime, TradePart]] = deque()  # of the last reading, not told yet: by monitor
+        self._slice = 0
         self._handed_on: OrderedDict[str, None] = OrderedDict()
 
     def on_start(self) -> None:
@@ -308,7 +318,9 @@ class Reconciler(Actor):
 
     # --- handing it round -----------------------------------------------------------------------------------------
     def _hand_round(self, snapshot: AccountSnapshot, askers: dict[str, _Wish]) -> None:
+        """Tell who asked, and of executions, at once; the others in slices, which a newer reading replaces."""
         parts = parts_of(snapshot, self._installation)
+        self._round.clear()
         book = addresses.position_book(self._account)
         unserved = dict.fromkeys(path for path in askers if path != book)
         listed = {(part.symbol, part.trade_id) for part in parts.trades}
@@ -316,14 +328,16 @@ class Reconciler(Actor):
             monitor = addresses.monitor(self._account, part.symbol, part.trade_id)
             unserved.pop(monitor, None)
             if self.context.exists(monitor):
-                self._tell_trade(monitor, snapshot.started_at, part, askers.get(monitor))
+                self._tell_or_queue(monitor, snapshot.started_at, part, askers.get(monitor))
             else:
                 self._tell_positions(part)
         for trigger in self._triggers.values():  # who believes in an order has to hear that it is not listed
             if (trigger.symbol, trigger.trade_id) not in listed:
                 unserved[addresses.monitor(self._account, trigger.symbol, trigger.trade_id)] = None
         for path in filter(self.context.exists, unserved):  # nothing of theirs is open: that is news as well
-            self._tell_trade(path, snapshot.started_at, NOTHING, askers.get(path))
+            self._tell_or_queue(path, snapshot.started_at, NOTHING, askers.get(path))
+        self._slice = max(self._terms.slice_trades, len(self._round) // self._terms.most_slices + 1)
+        self._tell_slice()
         self.context.tell(book, parts.book)
         self.context.log.debug(
             "account_read",
@@ -341,6 +355,24 @@ class Reconciler(Actor):
         if uncovered or self._told_uncovered:
             self.context.tell(addresses.HEALTH, CoverRead(account=self._account, uncovered=uncovered))
         self._told_uncovered = uncovered
+
+    def _tell_or_queue(self, monitor: str, started_at: datetime, part: TradePart, wish: _Wish | None) -> None:
+        if wish is not None or part.executions:
+            self._tell_trade(monitor, started_at, part, wish)
+        else:
+            self._round.append((monitor, started_at, part))
+
+    def _tell_slice(self) -> None:
+        for _ in range(min(self._slice, len(self._round))):
+            monitor, started_at, part = self._round.popleft()
+            if self.context.exists(monitor):
+                self._tell_trade(monitor, started_at, part, None)
+        if self._round:
+            self.context.start_timer("slice", self._terms.slice_seconds, _NextSlice())
+
+    @handles(_NextSlice)
+    def _on_next_slice(self, _message: _NextSlice) -> None:
+        self._tell_slice()
 
     def _tell_trade(self, monitor: str, started_at: datetime, part: TradePart, wish: _Wish | None) -> None:
         for execution in part.executions:

@@ -504,3 +504,51 @@ def test_restarted_reconciler_reads_at_once(world: AccountWorld) -> None:
     world.system.kill(RECONCILER)
     world.pass_time(1)
     assert readings(world) == before + 1
+
+
+# --- a crowd ---------------------------------------------------------------------------------------------------
+@pytest.fixture
+def crowd(make_world: Callable[..., AccountWorld], prices: dict[str, Decimal]) -> tuple[AccountWorld, list[str]]:
+    """Forty trades that believe in a stop, and their monitors' paths; the first reading has been handed round."""
+    trades = [Requests(trade_id=f"{number:02}K3QX") for number in range(40)]
+    world = make_world(start=False)
+    world.system.start(SupervisorSpec("market", children=(ChildSpec("prices", lambda: Prices(prices)),)))
+    reconciler = ChildSpec("reconciler", lambda: Reconciler(account="main", installation="7QK2"))
+    world.start(*world.neighbours(*trades), reconciler)
+    for trade in trades:
+        world.system.tell(RECONCILER, replace(near(), trade_id=trade.trade_id))
+    world.system.tell(RECONCILER, UP)
+    world.pass_time(1)
+    paths = [addresses.monitor("main", "BTCUSDT", trade.trade_id) for trade in trades]
+    for path in paths:
+        world.inbox(path).clear()
+    return world, paths
+
+
+def told(world: AccountWorld, paths: list[str]) -> int:
+    return sum(len(world.inbox(path)) for path in paths)
+
+
+def test_a_crowd_that_did_not_ask_is_told_a_few_at_a_time_and_who_asked_at_once(
+    crowd: tuple[AccountWorld, list[str]],
+) -> None:
+    world, paths = crowd
+    world.system.tell(RECONCILER, SnapshotWanted(path=paths[-1]))
+    world.crank.run_until_idle()
+    assert len(world.inbox(paths[-1])) == 1
+    assert told(world, paths) == 1 + 8
+    world.pass_time(0.015)
+    assert told(world, paths) == 1 + 16
+    world.pass_time(1)
+    assert [len(world.inbox(path)) for path in paths] == [1] * 40
+
+
+def test_a_newer_reading_replaces_what_is_left_of_an_older_one(crowd: tuple[AccountWorld, list[str]]) -> None:
+    world, paths = crowd
+    world.system.tell(RECONCILER, StreamUp(account="main", connection=2))
+    world.crank.run_until_idle()
+    world.system.tell(RECONCILER, StreamUp(account="main", connection=3))
+    world.pass_time(1)
+    assert told(world, paths) == 40 + 8
+    newest = {world.inbox(path)[-1].started_at for path in paths}
+    assert len(newest) == 1
