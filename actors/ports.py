@@ -168,6 +168,13 @@ class StorePort(Protocol):
         Raises Unreachable: the disk refused. All of it stays readable, and the next commit tries it again.
         """
 
+    @property
+    def untidy(self) -> bool:
+        """Tell whether `tidy` has enough to do to be worth it."""
+
+    def tidy(self) -> None:
+        """Do what can wait for a quiet moment and would otherwise fall into some commit. What is durable stays so."""
+
     def hold(self) -> None:
         """Have what is written by now outlast a rollback: it was acted upon, though it is not durable."""
 

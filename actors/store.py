@@ -60,6 +60,7 @@ from runtime import LATER, Actor, Backoff, Refused, Reply, handles
 
 STREAM = "store"  # never holds a fact: a stream to promise alerts in
 PATIENCE_SECONDS = 2.0  # a disk that refuses for a moment only is no news, and nothing is refused for it
+QUIET_SECONDS = 0.25  # without a commit, before the port tidies up
 MOST_HELD = 20_000  # writes; beyond, memory is at risk too, and the daemon ends and comes back through its start
 RETRY = Backoff(base_seconds=0.5, cap_seconds=15.0, first_immediate=False)
 
@@ -102,6 +103,11 @@ class _Owed:
 @dataclass(frozen=True, slots=True)
 class _TryAgain:
     """See whether the disk takes a commit by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """Nothing was committed for a moment."""
 
 
 class Store(Actor):
@@ -250,6 +256,13 @@ class Store(Actor):
             self.context.tell(each.path, each.message, trace_id=each.story)
         for answer in owed:
             answer.reply.answer(answer.value)
+        if self._db.untidy:
+            self.context.start_timer("quiet", QUIET_SECONDS, _Quiet(), new_trace=True)
+
+    @handles(_Quiet)
+    def _on_quiet(self, _: _Quiet) -> None:
+        if self._outage is None and not self._dirty:
+            self._db.tidy()
 
     # --- the disk takes no commits ----------------------------------------------------------------------------------
     def _begin_outage(self, reason: str) -> None:

@@ -33,6 +33,7 @@ _SETTINGS = (
     "trusted_schema = OFF",
     "temp_store = MEMORY",
     "cache_spill = OFF",  # a transaction that cannot be committed stays in memory, whole
+    "wal_autocheckpoint = 8000",  # pages: SqliteStore.tidy comes first, unless there is never a quiet moment
 )
 _STRICT_TABLES_SINCE = (3, 37, 0)
 

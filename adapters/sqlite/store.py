@@ -37,6 +37,7 @@ from adapters.sqlite.runs import Identity, Runs
 from adapters.sqlite.shelves import Documents, Register
 
 TURN_SECONDS = 10.0  # how long a second thread waits for the one inside
+TIDY_COMMITS = 100  # some 800 pages of log
 
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ class SqliteStore:
         self._clock = clock
         self._turn = threading.RLock()
         self._written: list[_Write] = []  # since the last commit
+        self._untidied = 0  # commits since the log was last written back
         self._held = 0  # the first so many of them outlast a rollback
         self._refusing: str | None = None  # why nothing is accepted before a rollback
         self._stopped: str | None = None  # why nothing is accepted any more
@@ -179,8 +181,26 @@ class SqliteStore:
                 raise known from error
             self._written.clear()
             self._held = 0
+            self._untidied += 1
             self._identity = replace(self._identity, commits=self._identity.commits + 1)
             self._note()
+
+    @property
+    def untidy(self) -> bool:
+        """Tell whether `tidy` has enough to do to be worth it."""
+        return self._untidied >= TIDY_COMMITS
+
+    def tidy(self) -> None:
+        """Write the log back into the file, in a quiet moment instead of within some commit.
+
+        On the one connection there is: before SQLite 3.51.3 a second one that does so may damage the file. A disk that
+        refuses has lost nothing: the log is whole, and the next time goes on where this one stopped.
+        """
+        with self._calling("write the log back"):
+            if not self._db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._untidied = 0
 
     def hold(self) -> None:
         """Have what is written by now outlast a rollback: somebody has acted on it, though it is not durable."""

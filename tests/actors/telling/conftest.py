@@ -155,6 +155,11 @@ class MemoryStore:
         self._disk.settlements += self._settled
         self._changed, self._settled = [], []
 
+    untidy = False
+
+    def tidy(self) -> None:
+        """Keep no log."""
+
     def rollback(self) -> None:
         self._tables = self._disk.committed.copy()
         self._changed, self._settled = [], []

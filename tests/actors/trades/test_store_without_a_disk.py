@@ -215,3 +215,32 @@ def test_a_store_that_crashes_meanwhile_still_knows_what_was_acted_upon(world: T
     world.pass_time(20)
     world.reboot()
     assert world.store.real.load("stream").sequence == 1
+
+
+def test_the_log_is_written_back_once_nothing_was_committed_for_a_moment(
+    world: TradeWorld, writer: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied: list[float] = []
+    monkeypatch.setattr(world.store, "untidy", True, raising=False)
+    monkeypatch.setattr(world.store, "tidy", lambda: tidied.append(world.clock.monotonic()), raising=False)
+    began = world.clock.monotonic()
+    for number in range(3):
+        tell(writer, append(number))
+        world.pass_time(0.2)
+    assert tidied == []
+    world.pass_time(1.0)
+    assert [at - began for at in tidied] == [pytest.approx(0.4 + 0.25, abs=0.01)]
+
+
+def test_while_the_disk_refuses_nothing_is_written_back(
+    world: TradeWorld, writer: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied: list[float] = []
+    monkeypatch.setattr(world.store, "untidy", True, raising=False)
+    monkeypatch.setattr(world.store, "tidy", lambda: tidied.append(world.clock.monotonic()), raising=False)
+    tell(writer, append(0))
+    world.pass_time(0.2)
+    world.store.always_fails = FULL
+    tell(writer, append(1))
+    world.pass_time(1.0)
+    assert tidied == []
