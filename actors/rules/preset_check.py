@@ -43,7 +43,7 @@ def _faults(name: str, words: str, accounts: Sequence[str]) -> Iterator[str]:
     if "preset" in reading.values:
         yield "a preset cannot name another one: write that one's words"
         return
-    unfit = [field for field in ("targets", "stop") if field in reading.values]
+    unfit: list[str] = [field for field in ("targets", "stop") if field in reading.values]
     if reading.values.get("entries", "market").lower() != "market":
         unfit.append("entries")
     if unfit:

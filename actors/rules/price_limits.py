@@ -7,6 +7,7 @@ Prices are quote per base.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from actors.model.account import OpeningView
@@ -91,6 +92,8 @@ def targets_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
     long = plan.position_side is PositionSide.LONG
     where, order = ("above", "rising") if long else ("below", "falling")
     yield from _fractions("targets", [rung.fraction for rung in plan.rungs])
+    if plan.slippage is not None and any(slippage_range(plan.slippage)):
+        plan = replace(plan, slippage=None)  # said already; a bound would mean nothing
     entered = worst_prices(plan, view) or [view.last_price]
     bound = max(entered) if long else min(entered)
     at_most = " (the slippage bound)" if bound == bound_price(plan, view) else ""

@@ -274,6 +274,53 @@ def test_an_impossible_order_is_rejected_with_the_exchanges_code_and_words(
     assert port.open_orders() == ()
 
 
+def test_an_immediate_order_fills_within_its_price_and_ends_with_what_it_got(port: ExchangePort) -> None:
+    """Far more than is offered up to its price: the rest does not wait there."""
+    intent = replace(limit("65000.1", "1.2"), immediate=True, attached_stop=D(60000))
+
+    port.place_order(intent)
+
+    found = port.find_order(SYMBOL, intent.client_order_id)
+    assert found is not None
+    assert (found.kind, found.state, found.price, found.immediate) == (
+        OrderKind.LIMIT,
+        OrderState.CANCELLED,
+        D("65000.1"),
+        True,
+    )
+    assert D(0) < found.filled_quantity < D("1.2")
+    assert found.remaining_quantity == D(0)
+    fills = port.executions(since=an_hour_ago(), symbol=SYMBOL)
+    assert sum(each.quantity for each in fills) == found.filled_quantity
+    assert all(each.price <= D("65000.1") and not each.is_maker for each in fills)
+    [position] = port.positions(SYMBOL)
+    assert (position.size, position.stop_price) == (found.filled_quantity, D(60000))
+    assert [order for order in port.open_orders(SYMBOL) if not order.is_position_stop] == []
+
+
+def test_an_immediate_order_the_market_has_left_behind_ends_without_a_fill(setting: Setting) -> None:
+    setting.move(D(65100))
+    intent = replace(limit("65050"), immediate=True)
+
+    setting.port.place_order(intent)
+
+    found = setting.port.find_order(SYMBOL, intent.client_order_id)
+    assert found is not None
+    assert (found.state, found.filled_quantity) == (OrderState.CANCELLED, D(0))
+    assert setting.port.open_orders(SYMBOL) == setting.port.executions(since=an_hour_ago(), symbol=SYMBOL) == ()
+    assert setting.port.positions() == ()
+
+
+def test_an_immediate_order_that_fits_fills_whole(port: ExchangePort) -> None:
+    intent = replace(limit("65050"), immediate=True)
+
+    port.place_order(intent)
+
+    found = port.find_order(SYMBOL, intent.client_order_id)
+    assert found is not None
+    assert (found.state, found.filled_quantity) == (OrderState.FILLED, D("0.01"))
+
+
 # --- stops -------------------------------------------------------------------------------------------------------
 def test_a_stop_rests_untriggered_moves_and_fires(setting: Setting) -> None:
     port = setting.port

@@ -103,6 +103,19 @@ def test_an_entry_leaves_as_a_signed_limit_order_with_its_attached_stop(venue: A
     }
 
 
+def test_an_immediate_limit_leaves_as_one_that_does_not_rest(venue: Any, exchange: ExchangePort) -> None:
+    venue.result("/v5/order/create", {"orderId": "o-1"})
+
+    exchange.place_order(replace(ENTRY, immediate=True))
+
+    [asked] = venue.asked
+    assert (asked.params["orderType"], asked.params["timeInForce"], asked.params["price"]) == (
+        "Limit",
+        "IOC",
+        "64000.5",
+    )
+
+
 def test_a_stop_loss_leaves_as_a_reduce_only_conditional_market_order(venue: Any, exchange: ExchangePort) -> None:
     venue.result("/v5/order/create", {"orderId": "o-2"})
 

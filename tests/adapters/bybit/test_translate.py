@@ -440,6 +440,17 @@ def test_unset_prices_are_none_in_every_spelling(unset: str | None) -> None:
     assert (read.price, read.average_price, read.trigger_price, read.attached_stop) == (None, None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "time_in_force", "immediate"),
+    [("Limit", "IOC", True), ("Limit", "GTC", False), ("Market", "IOC", False), ("Limit", "", False)],
+)
+def test_only_a_limit_order_that_was_not_to_rest_is_immediate(
+    kind: str, time_in_force: str, *, immediate: bool
+) -> None:
+    row = {**ORDER, "orderType": kind, "timeInForce": time_in_force}
+    assert translate.order(row).immediate is immediate
+
+
 def test_what_is_left_of_an_order_comes_from_quantity_and_fills_not_from_the_leaves_field() -> None:
     read = translate.order({**ORDER, "leavesQty": "0"})
 
