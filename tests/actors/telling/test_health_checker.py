@@ -285,7 +285,8 @@ def test_the_checkers_own_troubles_are_not_told_to_it() -> None:
 def test_the_screen_shows_verdict_reasons_streams_and_the_host(watched: Watched) -> None:
     watched.tell(StreamUp(account="main", connection=1))
     watched.pass_time(30)
-    screen = health_screen(watched.reading())
+    screen = health_screen(watched.reading(), ("SAFETY STATE halted",))
+    assert screen.lines[0] == "SAFETY STATE halted"  # what the guards shut, on top
     text = "\n".join((screen.title, *screen.lines))
     assert screen.title.startswith("All is well for 30 s")
     for part in ("stream main: up for 30 s", "exchange clock of main: +12 ms", "MiB free", "up 30 s, 0 restarts"):

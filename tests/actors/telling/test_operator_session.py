@@ -134,12 +134,12 @@ class ScriptedPrices(Actor):
 class Chat:
     """One person's side of the conversation."""
 
-    def __init__(self, world: Any) -> None:
+    def __init__(self, world: Any, desk: Callable[[Desk, Any], Actor] = ScriptedDesk) -> None:
         self.world = world
         self.desk = Desk()
         self._updates = 1000
         self.world.start(
-            ChildSpec("desk", lambda: ScriptedDesk(self.desk, world.disk)),
+            ChildSpec("desk", lambda: desk(self.desk, world.disk)),
             ChildSpec("chats", lambda: ChatRoom(self._session)),
             SupervisorSpec("market", children=(ChildSpec("prices", ScriptedPrices),)),
         )
