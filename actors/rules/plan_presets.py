@@ -32,8 +32,11 @@ def complete(reading: Reading, presets: Mapping[str, str]) -> None:
         return
     name = given.lower()
     if name not in presets:
-        _refuse_unknown(reading, given, presets)
-        return
+        near = get_close_matches(name, presets, n=1)
+        _refuse_unknown(reading, given, presets, near)
+        if not near:
+            return
+        name = near[0]  # so that nothing else is called missing because of it
     values = read_fields(presets[name]).values
     written = reading.values
     for group in _EITHER:
@@ -52,13 +55,12 @@ def complete(reading: Reading, presets: Mapping[str, str]) -> None:
     reading.values = {**values, **written, "preset": name}
 
 
-def _refuse_unknown(reading: Reading, given: str, presets: Mapping[str, str]) -> None:
+def _refuse_unknown(reading: Reading, given: str, presets: Mapping[str, str], near: list[str]) -> None:
     shown = given or "(nothing)"
     if not presets:
         text = f"preset {shown} is not known, and the settings hold none: leave it out, or add it to plan_presets there"
         reading.refuse("preset", given, "a preset of the settings", text)
         return
-    near = get_close_matches(given.lower(), presets, n=1)
     meant = f"write {near[0]}; " if near else ""
     known = ", ".join(sorted(presets))
     reading.refuse("preset", given, known, f"preset {shown} is not known: {meant}the settings hold {known}")

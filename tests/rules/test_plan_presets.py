@@ -85,6 +85,12 @@ def test_an_unknown_preset_is_refused_with_the_known_ones(name: str, text: str) 
     assert problems_of(f"preset {name} entries 1.19 targets 1.2 stop 1.15 margin 2% leverage 10") == [text]
 
 
+def test_nothing_is_called_missing_because_a_presets_name_is_misspelt() -> None:
+    assert problems_of("preset sclap targets 1.2 stop 1.15") == [
+        "preset sclap is not known: write scalp; the settings hold calm, scalp, swing, tens"
+    ]
+
+
 def test_without_presets_none_is_known() -> None:
     assert problems_of("preset scalp entries 1.19 targets 1.2 stop 1.15 margin 2% leverage 10", {}) == [
         "preset scalp is not known, and the settings hold none: leave it out, or add it to plan_presets there"
