@@ -417,6 +417,7 @@ def test_a_fresh_monitor_goes_on_from_the_best_price_journalled() -> None:
     market.see("1.2100")
     market.settle_all()
     market.trade, market.seen = market.restarted(), None
+    assert market.trade.best_price == D("1.2100")
     assert market.see("1.2000").facts == ()
     assert market.trade.stop_price == D("1.2000")
     assert market.see("1.2111").facts != ()
@@ -429,6 +430,17 @@ def test_breakeven_does_not_pull_a_trailing_stop_back() -> None:
     fill_rung(market, 1)
     assert market.trade.stop_price == D("1.1999")
     assert market.trade.moved_to_breakeven
+
+
+def test_a_wide_trail_does_not_loosen_a_stop_at_breakeven() -> None:
+    market = running(trailing("0", "0.03"))
+    market.see("1.1900")
+    market.settle_all()
+    fill_rung(market, 1)
+    at_breakeven = market.trade.stop_price
+    assert at_breakeven > D("1.185")
+    assert market.see("1.2100").facts == ()  # it would trail at 1.1800
+    assert market.trade.stop_price == at_breakeven
 
 
 # --- time ---------------------------------------------------------------------------------------------------------
@@ -491,9 +503,13 @@ def test_entries_end_when_target_or_stop_is_touched_before_the_first_fill(
 
 
 def test_after_the_first_fill_a_touch_ends_nothing() -> None:
-    market = running(ExitRules(entries_expire_on_touch=True))
+    market = Market.of(with_exits(ExitRules(entries_expire_on_touch=True)))
+    market.settle_all()
+    market.fill(Role.ENTRY, "100")
+    market.settle_all()
     assert not wants_prices(market.trade)
     assert market.see("1.2100").facts == ()
+    assert market.trade.live_leg(Role.ENTRY, 2) is not None
 
 
 def test_a_fill_that_came_before_the_cancel_is_a_trade_like_any_other() -> None:
