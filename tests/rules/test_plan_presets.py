@@ -77,7 +77,7 @@ def test_another_approach_in_the_line_leaves_the_presets_net_target_behind() -> 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("sclap", "preset sclap is not known: write scalp; the settings hold calm, scalp, swing, tens"),
+        ("swng", "preset swng is not known: write swing; the settings hold calm, scalp, swing, tens"),
         ("xyz", "preset xyz is not known: the settings hold calm, scalp, swing, tens"),
     ],
 )
