@@ -95,6 +95,14 @@ HELP: dict[str, tuple[str, ...]] = {
         "preset NAME takes the words of a preset from the settings; what the line says itself wins.",
         "At the market:",
         "/trade XRPUSDT short entries market targets 2.1,2.0,1.9,1.8 stop 2.35 margin 1% leverage 5",
+        "Target, floor and stop in USDT after both fees, 10, 7 and 30, worked out for what is paid:",
+        "/trade XRPUSDT long entries market margin 5% leverage 10 approach net-target net 10 floor 7 loss 30",
+        "A stop that trails by 0.5% from 1% on; out after 4 h; unfilled entries end after 30 min or a touched target:",
+        (
+            "/trade BTCUSDT long entries 64000 targets 66000,67000 stop 62800 margin 2% leverage 10 "
+            "trail 0.5% trail-from 1% leave-after 4h expire 30m,touch"
+        ),
+        "breakeven 2 moves the stop there after target 2; follow 3, from target 3 on, to the target before.",
         "Nothing is sent before you press Confirm, within 60 s.",
     ),
     "close": (
