@@ -12,7 +12,7 @@ import pytest
 from actors.messages import addresses
 from actors.messages.accounts import EnsureLeverage
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SafetyChanged, SetSafety
-from actors.messages.storing import Append
+from actors.messages.storing import Append, RegisterQuestion
 from actors.messages.trading import CloseTrades, OpenTrade, PreviewTrade, TradeAccepted
 from actors.model.guarding import NO_GUARDS, GuardTerms, SafetyState
 from actors.model.trade import Phase
@@ -277,6 +277,19 @@ def test_a_strict_state_holds_from_the_moment_it_is_asked_for(world: TradeWorld)
     assert [message.value.safety.state for message in probe.record.of(Answered)] == [REDUCE_ONLY]
     assert "the safety state is reduce-only" in probe.record.of(NotAnswered)[0].error
     assert (world.live_rows(), world.exchange.orders) == ([], {})
+
+
+def test_a_strict_state_shuts_the_door_before_it_is_recorded(world: TradeWorld) -> None:
+    world.pass_time(1)
+    world.on_next(addresses.STORE, RegisterQuestion, InjectedFault(lose=True))  # it cannot be recorded for now
+    probe = Probe(world.system, "person")
+    wanted = SetSafety(command_id="s1", state=REDUCE_ONLY, why="news", by="cli")
+    probe.do(lambda actor: actor.context.ask(addresses.DESK, wanted, timeout_seconds=30))
+    world.pass_time(1)
+    assert "the safety state is reduce-only" in refusal(world)
+    world.pass_time(15)
+    assert "nothing was changed, try again" in probe.record.of(NotAnswered)[0].error
+    assert world.open_trade(command="next")
 
 
 def test_a_store_that_falls_over_loses_no_wish(world: TradeWorld) -> None:
