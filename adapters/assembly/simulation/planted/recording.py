@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors import operator_session, position_monitor, store, trade_desk
+from actors import guarded_openings, operator_session, position_monitor, store
 from actors.conversation import Conversation
 from actors.messages.orders import EffectSettled
 from actors.messages.storing import Append, Perform
@@ -93,14 +93,14 @@ def _outcome_forgotten(patch: Patch) -> None:
 
 def _trade_id_drawn(patch: Patch) -> None:
     def make(honest: Method) -> Method:
-        def fresh(self: trade_desk.TradeDesk, opening: Any) -> None:
+        def fresh(self: guarded_openings.GuardedOpenings, opening: Any) -> None:
             if opening.command_id and not opening.attempt:
                 opening.attempt = self.context.random.getrandbits(20)
             honest(self, opening)
 
         return fresh
 
-    patch.wrap(trade_desk.TradeDesk, "_begin", make)
+    patch.wrap(guarded_openings.GuardedOpenings, "_begin", make)
 
 
 def _epoch_again(patch: Patch) -> None:
