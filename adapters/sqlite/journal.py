@@ -20,6 +20,20 @@ Rows: TypeAlias = list[tuple[Cell, ...]]
 _COLUMNS = ("stream", "sequence", "kind", "body", "trace_id", "recorded_at", "epoch", "checksum")
 
 
+# The index journal_turns serves both readings: the words of its condition must stand here as they stand there. Left to
+# itself the planner reads the whole journal for the second.
+TURNS = (
+    "WITH meant (stream) AS (SELECT stream FROM register WHERE kind = 'trade' AND live = 1 UNION"
+    " SELECT stream FROM journal INDEXED BY journal_turns"
+    " WHERE kind IN ('TradeOpened', 'TradeClosed') AND recorded_at >= ?)"
+    " SELECT journal.stream, sequence, kind, body, trace_id, recorded_at, epoch, checksum, (SELECT checksum"
+    " FROM journal AS previous WHERE previous.stream = journal.stream"
+    " AND previous.sequence = journal.sequence - 1) FROM meant CROSS JOIN journal INDEXED BY journal_turns"
+    " ON journal.stream = meant.stream"
+    " WHERE kind IN ('TradeOpened', 'TradeClosed') ORDER BY position"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHead:
     """What the next row of a stream must follow, in the journal and in the outbox."""
@@ -146,16 +160,7 @@ class Journal:
             StateDamaged: a row is changed, or follows another one than it says.
 
         """
-        rows = self._db.execute(
-            # The index journal_turns serves both: the words of its condition must stand here as they stand there.
-            "WITH meant (stream) AS (SELECT stream FROM register WHERE kind = 'trade' AND live = 1 UNION"
-            " SELECT stream FROM journal WHERE kind IN ('TradeOpened', 'TradeClosed') AND recorded_at >= ?)"
-            " SELECT journal.stream, sequence, kind, body, trace_id, recorded_at, epoch, checksum, (SELECT checksum"
-            " FROM journal AS previous WHERE previous.stream = journal.stream"
-            " AND previous.sequence = journal.sequence - 1) FROM meant JOIN journal ON journal.stream = meant.stream"
-            " WHERE kind IN ('TradeOpened', 'TradeClosed') ORDER BY position",
-            (since,),
-        ).fetchall()
+        rows = self._db.execute(TURNS, (since,)).fetchall()
         turns = []
         for *values, checksum, follows in rows:
             stream, sequence, kind, body = values[:4]
