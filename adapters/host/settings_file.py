@@ -298,6 +298,8 @@ def _secrets(written: Written) -> tuple[str, ...]:
 
 def _notes(written: Written) -> tuple[str, ...]:
     notes = []
+    if written.dry_run:
+        notes.append("DRY_RUN: new orders pass every check and are not sent; open trades are watched as ever")
     if written.enable_mirror_trading:
         notes.append("ENABLE_MIRROR_TRADING: this version does not repeat trades; each opens on the account it names")
     if not written.external_order_protection:
