@@ -4,7 +4,7 @@ Enters: paths, numbers, texts. Stays out: what is done about them (logging, aler
 Observers run on the thread where the fact arose, one event at a time and in order; they must not block.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 
@@ -25,6 +25,7 @@ class ActorRestarted:
     error: str
     delay_seconds: float
     traceback: str = ""
+    over: int = field(default=0, compare=False)  # number of the message it failed over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ class Handled(NamedTuple):
     message_type: type
     sender: str | None
     asked_for: bool  # an answer, a timer's or a watch's message, which this incarnation wanted
+    caused_by: int = 0  # the message its sender handled when it sent this one
 
 
 def last_handled(cell: "Cell", context: "Context") -> Handled:
@@ -58,6 +59,7 @@ def last_handled(cell: "Cell", context: "Context") -> Handled:
         message_type=kind,
         sender=envelope.sender,
         asked_for=isinstance(envelope, OwnEnvelope),
+        caused_by=0 if envelope.cause is None else envelope.cause.message_id,
     )
 
 

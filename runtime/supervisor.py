@@ -256,6 +256,7 @@ class Supervisor(Plans):
                     error=f"{type(error).__name__}: {error}",
                     delay_seconds=verdict.delay_seconds,
                     traceback=describe(error),
+                    over=0 if node.cause is None else node.cause.message_id,
                 )
             )
             return Restarting(verdict.delay_seconds)

@@ -67,6 +67,14 @@ def test_a_world_in_agreement_is_passed(venue: Venue, settled: Held) -> None:
     judge(venue, settled)
 
 
+def test_a_backstop_that_did_not_follow_the_stops_inward_is_found(
+    venue: Venue, settled: Held, account: Account
+) -> None:
+    account.orders[account.position(SYMBOL, 0).stop_loss_id].trigger_price = Decimal(61000)
+    with broken("I2", "far beyond the farthest stop"):
+        judge(venue, settled)
+
+
 def test_a_position_other_than_the_trades_is_found_unless_others_trade_there(
     venue: Venue, account: Account, settled: Held
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from actors.messages.alerts import RaiseAlert
 from actors.messages.operator import ChatRecord, PendingCommand
 from actors.model.alert import Alert, Severity
+from actors.ports import OperatorSaid, OperatorTapped
 from adapters.assembly.simulation.invariants.alerts import Alerts
 from adapters.assembly.simulation.invariants.commands import Commands, Sight
 from tests.invariants.conftest import NOON, broken
@@ -139,6 +141,26 @@ def test_a_command_without_an_end_and_an_update_nobody_took_are_found_at_rest(co
 def test_a_person_who_blocks_the_bot_sees_nothing_of_what_ends_meanwhile(commands: Commands) -> None:
     commands.kept(record(1), 10.0)
     commands.kept(record(), 12.0, unseeing_until=300.0)
+
+
+def said(update_id: int) -> OperatorSaid:
+    return OperatorSaid(update_id=update_id, chat_id=1, user_id=1, text="/status", said_at=NOON)
+
+
+def test_a_command_is_acknowledged_once_it_is_recorded(commands: Commands) -> None:
+    commands.kept(record(1), 10.0)
+    commands.acknowledged(said(1))
+    with broken("I8", "acknowledged before it was recorded"):
+        commands.acknowledged(said(2))
+
+
+def test_a_press_of_what_is_under_way_need_not_be_recorded(commands: Commands) -> None:
+    pressed = PendingCommand(update_id=1, user_id=1, text="", data="v1:yes:a", message_id=7, said_at=NOON)
+    commands.kept(ChatRecord(used_updates=(1,), pending=(pressed,)), 10.0)
+    again = OperatorTapped(update_id=2, chat_id=1, user_id=1, data="v1:yes:a", message_id=7, tapped_at=NOON)
+    commands.acknowledged(again)
+    with broken("I8", "acknowledged before"):
+        commands.acknowledged(replace(again, data="v1:yes:b"))
 
 
 # --- I9 --------------------------------------------------------------------------------------------------------------

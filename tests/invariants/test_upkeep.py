@@ -88,3 +88,23 @@ def test_a_timer_of_another_incarnation_is_noticed(upkeep: Upkeep) -> None:
     heard(upkeep, message_type=type(None), sender=ONE, asked_for=False)
     with broken("own_timers", "heard Wake"):
         heard(upkeep, message_type=Wake, sender=ONE, asked_for=False)
+
+
+def test_what_a_failed_handler_had_to_say_reaches_nobody(upkeep: Upkeep) -> None:
+    fell = ActorRestarted(path=OTHER, incarnation=1, error="ValueError: x", delay_seconds=0.0, over=7)
+    said = {"message_type": Wake, "sender": OTHER, "asked_for": False, "message_id": 9}
+    heard(upkeep, **said, caused_by=7)
+    upkeep.begins(cast("ActorSystem", SimpleNamespace(last_handled=lambda _path: SimpleNamespace(**said, caused_by=7))))
+    upkeep.event(fell, 1.0)
+    with broken("failed_handlers", "heard Wake"):
+        upkeep.stepped(ONE)
+
+
+def test_a_message_that_is_handled_once_more_may_have_its_say(upkeep: Upkeep) -> None:
+    said = SimpleNamespace(message_type=Wake, sender="desk", asked_for=False, message_id=7, caused_by=3)
+    answer = SimpleNamespace(message_type=Wake, sender=OTHER, asked_for=False, message_id=9, caused_by=7)
+    last = {OTHER: said, ONE: answer}
+    upkeep.begins(cast("ActorSystem", SimpleNamespace(last_handled=last.get)))
+    upkeep.event(ActorRestarted(path=OTHER, incarnation=1, error="ValueError: x", delay_seconds=0.0, over=7), 1.0)
+    upkeep.stepped(OTHER)
+    upkeep.stepped(ONE)

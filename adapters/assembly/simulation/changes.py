@@ -45,6 +45,18 @@ def change_fees(world: World, dice: Random) -> None:
     _note(world, "fee_change", "", f"fees are {times} times the usual")
 
 
+def swing_funding(world: World, dice: Random) -> None:
+    """Have funding paid, one way or the other, where a trade has taken its first profit: its breakeven moves."""
+    trades = sorted((held.trade for held in world.watch.trades.values()), key=lambda each: each.trade_id)
+    symbols = [each.plan.symbol for each in trades if each.phase is Phase.PROFIT_TAKING]
+    rate = Decimal(dice.choice(("-0.0005", "-0.0001", "0.0003")))
+    if symbols:
+        market = world.bybit.exchange.venue.markets[dice.choice(symbols)]
+        market.instrument = replace(market.instrument, funding_rate=rate)
+        world.pay_funding(market.instrument.symbol)
+        _note(world, "funding_swing", market.instrument.symbol, f"funding is {rate} of what is held")
+
+
 def cap_leverage(world: World, dice: Random) -> None:
     """Lower what leverage may be chosen."""
     market, cap = _a_market(world, dice), Decimal(dice.choice((3, 5, 20)))
@@ -100,6 +112,7 @@ def fill_partly(world: World, dice: Random) -> None:
 CHANGES: dict[str, Callable[[World, Random], None]] = {
     "balance_change": change_balance,
     "fee_change": change_fees,
+    "funding_swing": swing_funding,
     "leverage_cap": cap_leverage,
     "least_value_change": raise_least_value,
     "halt": halt,

@@ -69,6 +69,7 @@ class ChatService:
     patience_until: float = 0.0  # an alert was answered that none may come before
     delivering: str = ""  # the effect key of the alert being delivered, "" for a screen
     on_shown: Callable[[Shown], None] = lambda _shown: None
+    on_acknowledged: Callable[[OperatorSaid | OperatorTapped], None] = lambda _update: None
     asleep: bool = False  # the daemon that is connected is frozen
     awake_since: float = 0.0  # when it last was not any more
     _sink: Callable[[ChatReport], None] | None = None
@@ -130,6 +131,7 @@ class ChatService:
             finally:
                 self._calling = False
             update = self.waiting.pop(0)
+            self.on_acknowledged(update)
             if self.faults.strikes("update_again"):
                 now = self.clock.monotonic()
                 self.faults.note("update_again", now)

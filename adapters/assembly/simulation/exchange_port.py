@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from actors.messages.accounts import EnsureLeverage
-from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder, SetPositionStop
+from actors.messages.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, SetPositionStop
 from adapters.assembly.simulation.agenda import Agenda
 from adapters.assembly.simulation.faults import Faults
 from adapters.assembly.simulation.halts import Halts
@@ -31,6 +31,8 @@ WRITES = (PlaceOrder, AmendOrder, CancelOrder, SetPositionStop, EnsureLeverage)
 _CHANGES = {"/v5/order/amend": False, "/v5/order/cancel": True}  # whether it cancels
 READ_TIMEOUT_SECONDS = 5.0
 WINDOW_SECONDS = 5.0  # the receive window: a request arriving later is refused
+LANES = 4  # account_client.ClientTerms.lanes
+SETTLED_SECONDS = 0.5  # what waited for a lane has it then
 STALE_SECONDS = 0.7  # how far a reading may lag behind the stream
 # Codes that say nothing was done, that it may have been done, or that a limit was hit; bybit-v5.md, errors.
 _REFUSALS = (10006, 10002, 10016, 10000, 10019, 10429, 170007)
@@ -54,6 +56,7 @@ class ExchangeLine:
         self.streams: dict[str, AccountStream] = {}  # by account: the latest run's
         self._open: list[dict[str, AccountStream]] = []  # every living run's
         self.on_placed: Callable[[str, str], None] = lambda _account, _client_order_id: None
+        self.on_leaving: Callable[[OrderRequest], None] = lambda _request: None
         self.on_changed: Callable[[str, bool], None] = lambda _client_order_id, _cancels: None
         self._endpoints = v5_routes.endpoints(bybit)
         self._clock = clock
@@ -62,6 +65,7 @@ class ExchangeLine:
         self._story = story
         self._dice = dice
         self._next: str = ""  # the fault that the next request of the running lane meets
+        self._hanging: dict[str, list[float]] = {}  # by account: until when lanes wait in vain
         self._code = 0  # of the refusal it meets
         self._answers: dict[str, tuple[float, dict[str, Any]]] = {}  # by question: when it was read, and the answer
 
@@ -86,27 +90,46 @@ class ExchangeLine:
         self._next = ""
         seconds = self._dice.uniform(0.005, 0.06)
         if isinstance(message, WRITES):
-            about = getattr(message, "trade_id", "") or getattr(message, "symbol", "")
-            for name in ("race_lost", "race_after_yes"):
-                if isinstance(message, AmendOrder | CancelOrder) and self._faults.strikes(name):
-                    self._next = name
-                    self._faults.note(name, now + AFTER_YES_SECONDS, about=about)
-                    return seconds
-            for name in ("write_lost", "write_accepted", "write_late", "write_refused"):
-                if self._faults.strikes(name):
-                    self._next = name
-                    if name == "write_refused":
-                        self._code = self._dice.choice(_REFUSALS)
-                        about = "" if self._code in _LIMITS else about  # a limit holds back all of its kind
-                    self._faults.note(name, now + WINDOW_SECONDS, about=about, excuses_seconds=_LATE_EXCUSE)
-                    return READ_TIMEOUT_SECONDS if name in {"write_lost", "write_accepted"} else seconds
-            return seconds
+            return self._latency_of_write(message, now, seconds)
         for name in ("read_failed", "read_slow", "read_stale"):
             if self._faults.strikes(name):
                 self._next = name
                 self._faults.prolong(name, now, _SLOW_EXCUSE)
                 return seconds + (self._dice.uniform(0.1, 3.0) if name == "read_slow" else 0.0)
         return seconds
+
+    def _latency_of_write(self, message: Any, now: float, seconds: float) -> float:
+        if isinstance(message, OrderRequest):
+            self.on_leaving(message)
+        about = getattr(message, "trade_id", "") or getattr(message, "symbol", "")
+        for name in ("race_lost", "race_after_yes"):
+            if isinstance(message, AmendOrder | CancelOrder) and self._faults.strikes(name):
+                self._next = name
+                self._faults.note(name, now + AFTER_YES_SECONDS, about=about)
+                return seconds
+        for name in ("write_lost", "write_accepted", "write_late", "write_refused"):
+            if self._faults.strikes(name):
+                self._next = name
+                order = order_of(message)
+                if name == "write_refused":
+                    self._code = self._dice.choice(_REFUSALS)
+                    if self._code in _LIMITS:  # a limit holds back all of its kind
+                        about = order = ""
+                until = now + WINDOW_SECONDS
+                self._faults.note(name, until, about=about, order=order, excuses_seconds=_LATE_EXCUSE)
+                if name not in {"write_lost", "write_accepted"}:
+                    return seconds
+                self.hangs(message, READ_TIMEOUT_SECONDS)
+                return READ_TIMEOUT_SECONDS
+        return seconds
+
+    def hangs(self, message: object, seconds: float) -> None:
+        """A lane waits in vain. Where all of an account's do, even a stop has to wait for one of them."""
+        now, account = self._clock.monotonic(), str(getattr(message, "account", ""))
+        hanging = [until for until in self._hanging.get(account, ()) if until > now]
+        self._hanging[account] = hanging = [*hanging, now + seconds]
+        if len(hanging) >= LANES:
+            self._faults.note("writes_hang", now, excuses_seconds=min(hanging) - now + SETTLED_SECONDS)
 
     def _answer(self, account: str, path: str, params: dict[str, Any]) -> dict[str, Any]:
         fault, self._next = self._next, ""
@@ -146,6 +169,7 @@ class ExchangeLine:
             case "race_lost":
                 self._overtake(account, params)
             case "race_after_yes" if self._may_fill(account, params):
+                self.on_changed(params["orderLinkId"], _CHANGES[path])
                 late = partial(self._perform, account, path, params, late=True)
                 due = self._clock.monotonic() + self._dice.uniform(0.001, AFTER_YES_SECONDS)
                 self._agenda.at(due, lambda: self._after_yes(account, params, late))
@@ -215,6 +239,16 @@ class ExchangeLine:
             for streams in self._open:
                 streams[event.account].carry(event.topic, event.row)
         return bool(events)
+
+
+def order_of(message: object) -> str:
+    """Name the one order that a write is about, if it is about one."""
+    match message:
+        case PlaceOrder(order=order):
+            return order.client_order_id
+        case AmendOrder() | CancelOrder():
+            return message.client_order_id
+    return ""
 
 
 def _ignore(_answer: object) -> None:

@@ -44,6 +44,8 @@ RATES: dict[str, tuple[float, float]] = {
     # F13: handlers that raise
     "monitor_raises": (0.002, 0.03),
     "room_raises": (0.0002, 0.001),
+    "monitor_raises_late": (0.002, 0.03),  # once it has done its work: nothing of it may leave
+    "room_raises_late": (0.0005, 0.003),
     # F16: an actor's on_start or on_stop raises, over a port that cannot be opened or closed
     "port_breaks": (0.02, 0.2),
 }
@@ -58,6 +60,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "chat_long_outage": (1, 1),
     "crash": (1, 10),
     "crash_at_request": (2, 12),
+    "crash_at_command": (2, 12),  # between a person's word or press and what comes of it
     "thin_market": (1, 1),
     # F11
     "disk_full": (1, 4),
@@ -86,6 +89,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "deleveraging": (1, 3),
     # F18
     "funding": (1, 12),
+    "funding_swing": (6, 24),
     "balance_change": (1, 3),
     "fee_change": (1, 2),
     "leverage_cap": (1, 1),
@@ -118,6 +122,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "flood_reports": (1, 3),
 }
 NAMES = (*RATES, *COUNTS)
+SOME_ORDER = "/orders"  # behind a trade or symbol: what an order of it may have delayed
 
 
 def _no_states(_about: str) -> tuple[str, ...]:
@@ -137,21 +142,26 @@ class Faults:
     times: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of strewn faults; what is not given is drawn
     met: Counter[str] = field(default_factory=Counter)  # "fault on state of the trade it fell upon", how often
     states_of: Callable[[str], Iterable[str]] = _no_states  # of what a fault is about: a trade, a symbol, "" for all
-    excuses: dict[str, float] = field(default_factory=dict)  # by trade, symbol or "" for all: lateness until then
+    # By order, trade, symbol, "" for all, or some order of a trade or symbol: lateness until then.
+    excuses: dict[str, float] = field(default_factory=dict)
 
     def strikes(self, name: str) -> bool:
         """Draw whether this fault happens now. What is switched off draws nothing."""
         rate = self.rates.get(name)
         return rate is not None and not self.ended and self.dice[name].random() < rate
 
-    def note(self, name: str, at: float, *, about: str = "", excuses_seconds: float = 0.0) -> None:
-        """Record that a fault happens until `at`; protection of what it is about may be late for so long after."""
+    def note(self, name: str, at: float, *, about: str = "", excuses_seconds: float = 0.0, order: str = "") -> None:
+        """Record that a fault happens until `at`; protection of what it is about may be late for so long after.
+
+        `order`: it concerns this one alone, so that it delays what waits for that order, and nothing else.
+        """
         self.happened[name] += 1
         for state in self.states_of(about):
             self.met[f"{name} on {state}"] += 1
         self.last_at = max(self.last_at, at)
         if excuses_seconds:
-            self.excuses[about] = max(self.excuses.get(about, 0.0), at + excuses_seconds)
+            for each in (order, f"{about}{SOME_ORDER}") if order else (about,):
+                self.excuses[each] = max(self.excuses.get(each, 0.0), at + excuses_seconds)
 
     def prolong(self, name: str, at: float, seconds: float) -> None:
         """Record a fault that delays nothing by itself, but prolongs what another one has begun."""

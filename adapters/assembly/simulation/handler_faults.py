@@ -13,6 +13,7 @@ from typing import Any
 
 from actors.messages import addresses
 from actors.messages.orders import AmendOrder, CancelOrder, ExecutionReported, OrderReported, PlaceOrder
+from adapters.assembly.simulation.exchange_port import order_of
 from adapters.assembly.simulation.interception import RAISED_EXCUSE_SECONDS, crash_of
 from adapters.assembly.simulation.process import Process
 from adapters.assembly.simulation.world import World
@@ -92,8 +93,10 @@ def hang_lane(world: World, dice: Random) -> None:
     def strike(_process: Process, path: str, message: Any) -> InjectedFault:
         world.line.latency_of(message)  # this call may meet a fault of its own as well
         lost_at = world.clock.monotonic() + LANE_LOST_SECONDS
-        about = getattr(message, "trade_id", "") if writes else ""
-        world.faults.note("hang_lane", lost_at, about=about, excuses_seconds=LOOKED_UP_SECONDS)
+        about, order = (message.trade_id, order_of(message)) if writes else ("", "")
+        world.faults.note("hang_lane", lost_at, about=about, order=order, excuses_seconds=LOOKED_UP_SECONDS)
+        if writes:
+            world.line.hangs(message, LANE_LOST_SECONDS)
         world.story.tell("fault", about, f"{path} never returns from {type(message).__name__}")
         return InjectedFault(spend_seconds=FOR_EVER)
 

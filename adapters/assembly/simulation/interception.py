@@ -137,14 +137,18 @@ class Interception:
 
     def _raise_at(self, path: str) -> InjectedFault | None:
         if "/positions/" in path:
-            if self._faults.strikes("monitor_raises"):
-                return self._crash("monitor_raises", path, about=path.rpartition("-")[2])
-        elif path in self.rooms and self._faults.strikes("room_raises"):
-            return self._crash("room_raises", path)
+            for name in ("monitor_raises", "monitor_raises_late"):
+                if self._faults.strikes(name):
+                    return self._crash(name, path, about=path.rpartition("-")[2])
+        elif path in self.rooms:
+            for name in ("room_raises", "room_raises_late"):
+                if self._faults.strikes(name):
+                    return self._crash(name, path)
         return None
 
     def _crash(self, name: str, path: str, *, about: str = "") -> InjectedFault:
         error = crash_of(self._dice, path)
         self._faults.note(name, self._clock.monotonic(), about=about, excuses_seconds=RAISED_EXCUSE_SECONDS)
-        self._story.tell("fault", "", f"{path} raises {type(error).__name__}")
-        return InjectedFault(error=error)
+        late = name.endswith("_late")
+        self._story.tell("fault", "", f"{path} raises {type(error).__name__}{', its work done' if late else ''}")
+        return InjectedFault(error=error, after=late)

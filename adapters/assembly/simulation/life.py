@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from random import Random
 
+from actors.messages.operator import ChatRecord
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
+from actors.messages.storing import Append, PutDocument
+from actors.messages.trading import CloseTrades, OpenTrade, TradeOpened
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.judgement import judge, wait_until_up
 from adapters.assembly.simulation.person import Person
@@ -16,6 +19,7 @@ from adapters.assembly.simulation.world import World
 
 REST_SECONDS = 60.0
 MOST_ENDINGS = 5  # of the daemon, by traces of faults that have ended
+_AIMED = {"crash_at_request": "aim", "crash_at_command": "aim-command"}  # crashes that are aimed, and their dice
 
 
 class Life:
@@ -25,10 +29,14 @@ class Life:
         self._world = world
         self.person = Person(world)
         world.watch.attend(world.chat)
-        self._dice = Random(f"{world.scenario.seed}/aim")  # noqa: S311 - repeatable chance is the point
-        aimed = world.faults.counts.get("crash_at_request", 0)
-        self._aimed = max(1, round(aimed * world.scenario.seconds / 3600.0)) if aimed else 0
+        seed = world.scenario.seed
+        self._dice = {name: Random(f"{seed}/{dice}") for name, dice in _AIMED.items()}  # noqa: S311 - repeatable chance is the point
+        self._left = {name: self._wanted(name) for name in _AIMED}
         world.on_handled = self._aim
+
+    def _wanted(self, name: str) -> int:
+        count = self._world.faults.counts.get(name, 0)
+        return max(1, round(count * self._world.scenario.seconds / 3600.0)) if count else 0
 
     def live(self) -> None:
         """Go through it all.
@@ -46,13 +54,20 @@ class Life:
         judge(world, self.person)
 
     def _aim(self, _path: str, message: object) -> None:
-        """Have some of the crashes fall between the steps of an order's way."""
-        if not self._aimed or self._world.faults.ended:
+        """Have some of the crashes fall between the steps of an order's way, or a command's."""
+        if self._world.faults.ended:
             return
-        if isinstance(message, PlaceOrder | AmendOrder | CancelOrder) and self._dice.random() < 0.1:  # noqa: PLR2004
-            self._aimed -= 1
-            self._world.faults.note("crash_at_request", self._world.clock.monotonic())
-            self._world.crash_soon(self._dice.randint(1, 12))
+        if self._left["crash_at_request"] and isinstance(message, PlaceOrder | AmendOrder | CancelOrder):
+            self._crash_at("crash_at_request", chance=0.1, most_steps=12)
+        elif self._left["crash_at_command"] and (chance := _chance_at_command(message)):
+            self._crash_at("crash_at_command", chance=chance, most_steps=20)
+
+    def _crash_at(self, name: str, *, chance: float, most_steps: int) -> None:
+        dice = self._dice[name]
+        if dice.random() < chance:
+            self._left[name] -= 1
+            self._world.faults.note(name, self._world.clock.monotonic())
+            self._world.crash_soon(dice.randint(1, most_steps))
 
     def _come_to_rest(self) -> None:
         """Let nothing go wrong any more; wait for the last fault's traces, then as long as coming to rest may take."""
@@ -66,3 +81,15 @@ class Life:
             if world.system is not None:  # else a trace of the faults had it give up: it comes to rest after its start
                 return
         raise Violated("I7", "", "the daemon ends again and again, and nothing goes wrong any more")
+
+
+def _chance_at_command(message: object) -> float:
+    """Give the chance of a crash on the way of a person's command: recorded often, asked of the desk, opened once."""
+    match message:
+        case OpenTrade() | CloseTrades():
+            return 0.2
+        case PutDocument(body=ChatRecord()):
+            return 0.04
+        case Append(facts=facts) if any(isinstance(each, TradeOpened) for each in facts):
+            return 0.5
+    return 0.0

@@ -23,6 +23,7 @@ from runtime.clock import Clock
 PrivateSink = Callable[[StreamReport | StreamUp | StreamDown | StreamFaulted], None]
 MarketSink = Callable[[PriceReported | MarketStreamUp | MarketStreamDown], None]
 SILENCE_SECONDS = 40.0  # after which a socket without frames is given up
+_OF_ORDERS = frozenset({"order", "execution"})
 SLOW_BEAT_SECONDS = 75.0  # a row that was lost without a trace is found by the slow beat at the latest
 
 
@@ -121,20 +122,24 @@ class AccountStream:
         self._last = topic, row
         now = self._clock.monotonic()
         symbol = str(row.get("symbol", ""))
+        # What a row without an order of ours delays is told apart from what holds for all of its symbol.
+        order = str(row.get("orderLinkId", "")) or ("" if topic in _OF_ORDERS else f"{topic}/{symbol}")
         due = max(self._clear_at, now + self._dice.uniform(0.003, 0.02))
         if faults.strikes("stream_lost"):
-            faults.note("stream_lost", now, about=symbol, excuses_seconds=SLOW_BEAT_SECONDS)
+            faults.note("stream_lost", now, about=symbol, order=order, excuses_seconds=SLOW_BEAT_SECONDS)
             self._story.tell("fault", symbol, f"a row of {topic} is lost")
             return
         if faults.strikes("stream_late"):
             late = self._dice.choice((1.0, 5.0, 30.0, 90.0, 300.0)) * self._dice.uniform(0.5, 1.0)
-            faults.note("stream_late", now + late, about=symbol, excuses_seconds=min(late, SLOW_BEAT_SECONDS) + 10)
+            excuse = min(late, SLOW_BEAT_SECONDS) + 10
+            faults.note("stream_late", now + late, about=symbol, order=order, excuses_seconds=excuse)
             self._story.tell("fault", symbol, f"a row of {topic} is {late:.1f} s late")
             self._agenda.at(now + late, lambda: self._deliver(port, topic, row))
             return
         if faults.strikes("stream_reordered"):
             overtaken = self._dice.uniform(0.02, 0.5)
-            faults.note("stream_reordered", now + overtaken, about=symbol, excuses_seconds=overtaken + 5)
+            until = now + overtaken
+            faults.note("stream_reordered", until, about=symbol, order=order, excuses_seconds=overtaken + 5)
             self._agenda.at(due + overtaken, lambda: self._deliver(port, topic, row))
             return
         self._clear_at = due

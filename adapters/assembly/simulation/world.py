@@ -113,6 +113,7 @@ class World:
         )
         self.watch = Watch(self.bybit.exchange.venue, self.clock, faults)
         faults.states_of = partial(states_of, self.watch)
+        self.line.on_leaving = self.watch.leaving
         self.line.on_placed = self.watch.placing
         self.line.on_changed = self.watch.changing
         self.chat = self._open_chat()

@@ -144,7 +144,10 @@ class Alerts:
         `refused`: what the chat would not take for good; it is kept for a person and can be sent again, and stands for
         the same news that came while it was waiting, not for any that came after it was given up.
         """
-        told = {promise.raised.alert.key for promise in self.promised.values() if promise.shown}
+        told: dict[str, list[RaiseAlert]] = {}  # by alert key
+        for promise in self.promised.values():
+            if promise.shown:
+                told.setdefault(promise.raised.alert.key, []).append(promise.raised)
         given_up: dict[str, int] = {}  # by alert key: the last settlement of what was refused
         for key in refused & self.promised.keys():
             name = self.promised[key].raised.alert.key
@@ -154,7 +157,8 @@ class Alerts:
                 raise Violated("I9", key, f"never settled: {promise.raised.alert.title}")
             name = promise.raised.alert.key
             stood_for = promise.settled_as < given_up.get(name, 0)
-            if not promise.shown and key not in refused and name not in told and not stood_for:
+            stood_for = stood_for or any(_same_news(each, promise.raised) for each in told.get(name, ()))
+            if not promise.shown and key not in refused and not stood_for:
                 raise Violated("I9", key, f"settled and never told: {promise.raised.alert.title}")
 
 

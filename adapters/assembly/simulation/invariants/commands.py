@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.messages.operator import ChatRecord
+from actors.ports import OperatorSaid, OperatorTapped
 from adapters.assembly.simulation.invariants.violation import Violated
 
 AGAIN = "(again) "
+MOST_PENDING = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Commands:
         self._accepted: dict[int, float] = {}  # under way, by update id
         self._tapped: dict[int, int | None] = {}  # the message each of these was pressed under
         self._ended: set[int] = set()
+        self._used: frozenset[int] = frozenset()  # updates that the record knows
+        self._pressed: dict[int, str] = {}  # what those under way were pressed with
         self._sights: list[Sight] = []  # that no command has been found for yet, oldest first
         self._repeated: set[str] = set()  # titles that said of themselves that they may be repeats
         self._outcomes: list[_Outcome] = []  # those that were sent as messages of their own
@@ -61,6 +65,8 @@ class Commands:
     def kept(self, record: ChatRecord, now: float, *, unseeing_until: float = 0.0) -> None:
         """Judge a chat's record that has become durable. `unseeing_until`: until then the person let nothing in."""
         pending = {each.update_id: each for each in record.pending}
+        self._used = frozenset(record.used_updates) | pending.keys()
+        self._pressed = {update_id: each.data for update_id, each in pending.items() if each.data}
         for update_id, each in pending.items():
             if update_id in self._ended:
                 raise Violated("I8", str(update_id), "a command that has ended was taken up again")
@@ -69,6 +75,12 @@ class Commands:
                 self._tapped[update_id] = each.message_id
         for update_id in [each for each in self._accepted if each not in pending]:
             self._end(update_id, now, unseeing_until)
+
+    def acknowledged(self, update: OperatorSaid | OperatorTapped) -> None:
+        """Judge an update that the chat service will never send again."""
+        pressed_again = isinstance(update, OperatorTapped) and update.data in self._pressed.values()
+        if update.update_id not in self._used and not pressed_again and len(self._accepted) < MOST_PENDING:
+            raise Violated("I8", str(update.update_id), "a command was acknowledged before it was recorded")
 
     def _end(self, update_id: int, now: float, unseeing_until: float) -> None:
         since, tapped = self._accepted.pop(update_id), self._tapped.pop(update_id)

@@ -29,6 +29,7 @@ class Held:
     bad_since: dict[str, float] = field(default_factory=dict)  # by condition that may last a little: since when
     best_stop: Decimal | None = None  # where the own stop belongs since breakeven, at its tightest
     planned_before: tuple[Decimal, ...] = ()  # its entries by an earlier opening that was forgotten
+    verified_at: Decimal | None = None  # all it had bought and sold when its position was last verified
     reached_stop: Decimal | None = None  # of that, what has been seen at the exchange
 
     def of(self, letter: str) -> Iterator[Order]:
@@ -44,6 +45,11 @@ class Held:
     @property
     def entered(self) -> Decimal:
         return sum((order.cum_qty for order in self.of(ENTRY)), ZERO)
+
+    @property
+    def sold(self) -> Decimal:
+        """What its own exits have sold."""
+        return sum((order.cum_qty for order in self.orders if role(order)[0] != ENTRY), ZERO)
 
     @property
     def open_quantity(self) -> Decimal:
@@ -88,9 +94,10 @@ class Held:
 
 def role(order: Order) -> str:
     """Give the role part of our client order id: E1, T2, S, X."""
-    return _role_of(order.link_id)
+    return role_of(order.link_id)
 
 
 @lru_cache(maxsize=4096)
-def _role_of(link_id: str) -> str:
+def role_of(link_id: str) -> str:
+    """Give the role part of a client order id of ours."""
     return link_id.split("-", 3)[2]

@@ -8,6 +8,7 @@ lost memory had asked for and that ended without a fill may be of no leg.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from actors.messages.alerts import RaiseAlert
@@ -20,6 +21,9 @@ from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.records import Account
 from adapters.simulated.venue import Venue
 
+# From the farthest stop; settings say 0.003 and 5 ticks, and the tick rounds outward.
+BACKSTOP_DISTANCE, BACKSTOP_TICKS = Decimal("0.004"), 6
+
 
 def check_rest(
     venue: Venue, trades: Mapping[str, Held], unsettled: Mapping[str, Any], foreign: set[str] | frozenset[str]
@@ -31,6 +35,7 @@ def check_rest(
     for key, request in unsettled.items():
         if not isinstance(request, RaiseAlert):
             raise Violated("I7", key, f"its outcome is not known at rest: {type(request).__name__}")
+    check_backstops(venue, trades.values())
     for account in venue.accounts.values():
         check_positions(account, trades.values(), foreign)
 
@@ -122,3 +127,23 @@ def _check_backstop(held: Held, account: Account) -> None:
     if (backstop.trigger_price - trade.stop_price) * trade.side.sign >= 0:
         text = f"the backstop at {backstop.trigger_price} is not beyond the stop at {trade.stop_price}"
         raise Violated("I2", trade.trade_id, text)
+
+
+def check_backstops(venue: Venue, trades: Iterable[Held]) -> None:
+    """I2 at rest: a backstop stands no farther out than the farthest stop of its side needs it to."""
+    sides: dict[tuple[str, str, int], list[Held]] = {}
+    for held in trades:
+        trade = held.trade
+        if trade.phase is not Phase.CLOSED:
+            sides.setdefault((trade.plan.account, trade.plan.symbol, trade.position_index), []).append(held)
+    for (name, symbol, index), ours in sides.items():
+        account, side = venue.accounts[name], ours[0].trade.side
+        placed = account.orders.get(account.position(symbol, index).stop_loss_id)
+        if placed is None or placed.trigger_price is None or any(each.trade.side is not side for each in ours):
+            continue
+        farthest = min(each.trade.stop_price * side.sign for each in ours) * side.sign
+        tick = ours[0].trade.instrument.tick_size
+        most = max(farthest * BACKSTOP_DISTANCE, BACKSTOP_TICKS * tick)
+        if (farthest - placed.trigger_price) * side.sign > most:
+            text = f"the backstop at {placed.trigger_price} is far beyond the farthest stop, {farthest}"
+            raise Violated("I2", f"{name}/{symbol}", text)

@@ -1,6 +1,7 @@
 """Timed: the conditions that may last a little, how long, and in which words they are told when they last longer.
 
 Enters: one trade. A fault that may have delayed the daemon puts the end off (Faults.excused_until); nothing else does.
+The own stop waits for its entries' fills and for itself: trouble with a target excuses it for nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from adapters.assembly.simulation.invariants.breakeven import bare, loosened
 from adapters.assembly.simulation.invariants.cover import left_over, own_stop_missing
-from adapters.assembly.simulation.invariants.held import Held
+from adapters.assembly.simulation.invariants.held import ENTRY, STOP, Held
 from adapters.assembly.simulation.invariants.ladder import oversold, skewed
 
 
@@ -20,6 +21,7 @@ class Timed:
 
     invariant: str
     seconds: float
+    waits_for: frozenset[str] = frozenset()  # roles of the orders it waits for alone; empty: for any
     tell: Callable[[Held], str]
 
 
@@ -27,6 +29,7 @@ TIMED: dict[str, Timed] = {
     "own_stop": Timed(
         invariant="I2",
         seconds=2.0,
+        waits_for=frozenset({ENTRY, STOP}),
         tell=lambda held: f"holds {held.open_quantity}, its own stop covers {held.stop_cover}",
     ),
     # A fired stop that found too little is followed by closes, a second apart, each as far as the book goes.

@@ -1,8 +1,9 @@
-"""Each actor bears its own failures only, and hears its own timers only.
+"""Each actor bears its own failures only, hears its own timers only, and says nothing in a handler that failed.
 
 I10, the other half of isolation: a monitor is started again, or set aside, for failures of its own (or of a room it
 stands in), never for a sibling's. Own timers: what a timer brings was started by the incarnation that hears it; a
-message to oneself by any other way is none, save a promise that the position book takes up again.
+message to oneself by any other way is none, save a promise that the position book takes up again. Failed handlers: what
+one that raised, or was declared lost, had to say reaches nobody; a message that is handled once more may.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from actors.messages.storing import Perform
 from actors.supervision_tree import MONITOR_INTENSITY
 from adapters.assembly.simulation.invariants.violation import Violated
 from runtime import ActorParked, ActorRestarted, ActorStarted, ActorSystem, RuntimeEvent
+from runtime.snapshot import Handled
 
 MONITORS = "/positions/"
+_RUNTIME = ("runtime.", "builtins")  # the marks of starting and ending
 
 
 class Upkeep:
@@ -25,6 +28,7 @@ class Upkeep:
         self._reasons: dict[str, int] = {}  # by actor: when it last gave a reason to be started anew, in events
         self._started: dict[str, int] = {}  # by monitor, in events
         self._parked: set[str] = set()  # ever: a failure on probation parks again
+        self._fell_over: set[tuple[str, int]] = set()  # actor and number of the message it failed over
 
     def begins(self, system: ActorSystem) -> None:
         self.__init__()  # type: ignore[misc]  # a fresh run has failed in nothing
@@ -45,6 +49,8 @@ class Upkeep:
             self._reasons[event.path] = self._events
             if not event.error.startswith("planned:"):
                 self._failed.setdefault(event.path, []).append(now)
+                if event.over:
+                    self._fell_over.add((event.path, event.over))
         elif isinstance(event, ActorParked):
             self._reasons[event.path] = self._events
             self._check_parked(event.path, now)
@@ -74,12 +80,22 @@ class Upkeep:
         """Judge what an actor has just handled.
 
         Raises:
-            Violated: it heard a timer that this incarnation did not start.
+            Violated: it heard a timer that this incarnation did not start, or what a failed handler had to say.
 
         """
         last = None if self._system is None or not path else self._system.last_handled(path)
-        if last is None or last.sender != path or last.asked_for or last.message_type is Perform:
+        if last is None or last.asked_for:
             return
-        if not last.message_type.__module__.startswith(("runtime.", "builtins")):  # the marks of starting and ending
+        if self._fell_over:
+            self._check_failed(path, last)
+        own = last.sender == path and last.message_type is not Perform
+        if own and not last.message_type.__module__.startswith(_RUNTIME):
             name = last.message_type.__name__
             raise Violated("own_timers", path, f"heard {name}, which this incarnation did not ask for")
+
+    def _check_failed(self, path: str, last: Handled) -> None:
+        self._fell_over.discard((path, last.message_id))  # it is tried once more
+        failed = (last.sender, last.caused_by) in self._fell_over
+        if failed and not last.message_type.__module__.startswith(_RUNTIME):
+            text = f"heard {last.message_type.__name__}, which {last.sender} meant to say in a handler that failed"
+            raise Violated("failed_handlers", path, text)

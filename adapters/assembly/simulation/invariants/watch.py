@@ -14,14 +14,15 @@ from typing import Any
 
 from actors.messages.alerts import RaiseAlert
 from actors.messages.operator import ChatRecord
+from actors.messages.orders import OrderRequest
 from actors.messages.storing import Append, Guard
 from actors.messages.trading import OrderRequested, TradeClosed, TradeOpened
 from actors.model.trade import Role
-from actors.ports import StorePort
+from actors.ports import OperatorSaid, OperatorTapped, StorePort
 from actors.rules.client_order_ids import parse_client_order_id
 from actors.rules.position_life import evolve, opened
 from adapters.assembly.simulation.chat import PERSON, ChatService, Shown
-from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.faults import SOME_ORDER, Faults
 from adapters.assembly.simulation.invariants import (
     breakeven,
     cover,
@@ -29,17 +30,19 @@ from adapters.assembly.simulation.invariants import (
     ladder,
     limits,
     orders,
+    outcomes,
     rest,
     results,
     sizing,
 )
 from adapters.assembly.simulation.invariants.alerts import Alerts
 from adapters.assembly.simulation.invariants.commands import Commands, Sight
-from adapters.assembly.simulation.invariants.held import Held
+from adapters.assembly.simulation.invariants.held import Held, role_of
 from adapters.assembly.simulation.invariants.identity import Identities
 from adapters.assembly.simulation.invariants.isolation import Isolation
 from adapters.assembly.simulation.invariants.ownership import Ownership
-from adapters.assembly.simulation.invariants.timed import TIMED, note_timed
+from adapters.assembly.simulation.invariants.precedence import Precedence
+from adapters.assembly.simulation.invariants.timed import TIMED, Timed, note_timed
 from adapters.assembly.simulation.invariants.upkeep import Upkeep
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.margin import CROSS
@@ -72,6 +75,9 @@ class Watch:
         self._clock = clock
         self._faults = faults
         self._executions = orders.ExecutionLedger(venue.accounts)
+        self._arrivals = outcomes.Arrivals()
+        self._precedence = Precedence()
+        self._began_at = 0.0  # the run that has the state
         self._found: Violated | None = None
         self._live: dict[str, Held] = {}  # trades that something can still happen to
         self._forgotten: dict[str, Held] = {}  # trades no journal knows any more, though the exchange may
@@ -99,6 +105,7 @@ class Watch:
             others(shown)
 
         chat.on_shown = both
+        chat.on_acknowledged = self._acknowledged
 
     def begins(self, system: ActorSystem, store: StorePort) -> None:
         """A run of the daemon begins. Where its store knows that it lost some, what is stored counts from now."""
@@ -106,6 +113,8 @@ class Watch:
             self._take_as_stored(store)
         self._system = system
         self.identities.begins(store.epoch)
+        self._precedence.begins()
+        self._began_at = self._clock.monotonic()
         self.isolation.begins(system)
         self.ownership.begins(system)
         self.upkeep.begins(system)
@@ -126,6 +135,7 @@ class Watch:
             held.states = list(journal.replay(facts))
             if held.states:
                 held.trade = held.states[-1]
+                held.verified_at = outcomes.traded(held.trade) if held.trade.verified else None
                 held.forgotten |= asked_for - {leg.client_order_id for leg in held.trade.legs}
                 breakeven.forget(held)
             else:
@@ -133,6 +143,7 @@ class Watch:
                 self._live.pop(trade_id, None)
         promised = {each.effect.key for path in self._destinations for each in store.unsettled(path, EVERYTHING)}
         self.unsettled = {key: each for key, each in self.unsettled.items() if key in promised}
+        self._arrivals.waiting = {key: each for key, each in self._arrivals.waiting.items() if key in promised}
         self.alerts.forget(lambda key: key not in promised)
         self.identities.forget({held.trade.number for held in self.trades.values()})
         self.commands = Commands()
@@ -147,6 +158,7 @@ class Watch:
             self.identities.appended(append, self._clock.now())
             for effect in append.effects:
                 self.unsettled[effect.key] = effect.request
+                self._arrivals.promise(effect.key, effect.request, self._clock.monotonic())
                 self._destinations.add(effect.destination)
                 if isinstance(effect.request, RaiseAlert):
                     self.alerts.promise(effect.key, effect.request, self._clock.monotonic())
@@ -154,11 +166,13 @@ class Watch:
                 trade_id = append.stream.removeprefix(TRADE)
                 for fact in append.facts:
                     self._take(trade_id, fact, append)
+                self._precedence.appended(append)
         except Violated as found:
             self._keep(found)
 
     def settled(self, effect_key: str) -> None:
         self.unsettled.pop(effect_key, None)
+        self._arrivals.waiting.pop(effect_key, None)
         self.alerts.settle(effect_key)
 
     def kept(self, name: str, body: Any) -> None:
@@ -188,9 +202,11 @@ class Watch:
         held = self._touch(trade_id)
         before = held.trade
         cover.check_stop_kept(before, fact)
+        self._refresh(held)
         held.trade = evolve(before, fact)
         held.states.append(held.trade)
         ladder.check_asked(held.trade, fact)
+        outcomes.check_fact(before, held, fact, self._arrivals, now_ms=self._venue.clock())
         self._executions.committed(trade_id, fact)
         if isinstance(fact, OrderRequested):
             self._check_request(held, fact)
@@ -219,6 +235,13 @@ class Watch:
             limits.check_conditionals(account, held.trade.plan.symbol, self._live.values())
 
     # --- what leaves, and what comes of it ----------------------------------------------------------------------------
+    def leaving(self, request: OrderRequest) -> None:
+        """Judge a request as a lane takes it up."""
+        try:
+            self._precedence.leaving(request, excused=self._faults.excused_until() > self._clock.monotonic())
+        except Violated as found:
+            self._keep(found)
+
     def placing(self, account: str, client_order_id: str) -> None:
         """Judge an order as it reaches the exchange."""
         parsed = parse_client_order_id(client_order_id)
@@ -237,6 +260,7 @@ class Watch:
     def changing(self, client_order_id: str, cancels: bool) -> None:
         """Judge an amend or a cancel as it reaches the exchange."""
         try:
+            self._arrivals.changed[client_order_id, cancels] = self._clock.monotonic()
             self.identities.check_changed(client_order_id, cancels=cancels)
         except Violated as found:
             self._keep(found)
@@ -259,6 +283,12 @@ class Watch:
         return held
 
     # --- what is shown, and how the actors fare -----------------------------------------------------------------------
+    def _acknowledged(self, update: OperatorSaid | OperatorTapped) -> None:
+        try:
+            self.commands.acknowledged(update)
+        except Violated as found:
+            self._keep(found)
+
     def _saw(self, shown: Shown) -> None:
         try:
             if shown.effect_key:
@@ -358,6 +388,7 @@ class Watch:
         for held in self._live.values():
             if held.bad_since:
                 self._check_timed(held, now)
+        self._arrivals.check_in_time(now, self._settles_from)
         self.alerts.check_in_time(now, self._heard_well_since(now))
 
     def _note_unrealised(self, now: float) -> None:
@@ -370,11 +401,26 @@ class Watch:
                 self._unrealised[name] = unrealised
 
     def _check_timed(self, held: Held, now: float) -> None:
-        excused = self._faults.excused_until(held.trade.plan.symbol, held.trade.trade_id)
         for name, since in held.bad_since.items():
             timed = TIMED[name]
+            excused = self._excused_until(held, timed)
             if now - max(since, excused) > timed.seconds:
                 raise Violated(timed.invariant, held.trade.trade_id, f"{timed.tell(held)}, for {now - since:.2f} s")
+
+    def _excused_until(self, held: Held, timed: Timed) -> float:
+        symbol, trade_id = held.trade.plan.symbol, held.trade.trade_id
+        if timed.waits_for:
+            known = {*held.links, *(leg.client_order_id for leg in held.trade.legs)}
+            orders = [link for link in known if role_of(link)[0] in timed.waits_for]
+        else:
+            orders = [f"{trade_id}{SOME_ORDER}", f"{symbol}{SOME_ORDER}"]
+        return self._faults.excused_until(symbol, trade_id, *orders)
+
+    def _settles_from(self, trade_id: str, order: str) -> float:
+        held = self.trades.get(trade_id)
+        symbol = "" if held is None else held.trade.plan.symbol
+        about = (order, trade_id, f"{trade_id}{SOME_ORDER}", symbol, f"{symbol}{SOME_ORDER}")
+        return max(self._began_at, self._faults.excused_until(*about))
 
     def _heard_well_since(self, now: float) -> float:
         """Since when chat and daemon have been able to tell; in the future while they are not."""

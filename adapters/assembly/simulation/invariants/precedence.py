@@ -1,0 +1,46 @@
+"""I2, in what order requests leave: of what one commit asks for, the trade's stop leaves before its targets.
+
+Judged as a lane takes a request up. Exempt: what an earlier run asked for (it is looked up first, each by itself), and
+the while in which a limit of the exchange's holds back one kind of request.
+"""
+
+from __future__ import annotations
+
+from actors.messages.orders import AmendOrder, OrderRequest, PlaceOrder
+from actors.messages.storing import Append
+from adapters.assembly.simulation.invariants.held import STOP, TARGET, role_of
+from adapters.assembly.simulation.invariants.violation import Violated
+
+
+class Precedence:
+    """Stops that have not left yet, and the targets promised with them."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, str] = {}  # by target: the stop that leaves before it
+
+    def begins(self) -> None:
+        """A run begins: what an earlier one asked for has no order any more."""
+        self._first.clear()
+
+    def appended(self, append: Append) -> None:
+        asked = [link for each in append.effects if (link := _link(each.request))]
+        stops = [link for link in asked if role_of(link) == STOP]
+        if stops:
+            self._first.update({link: stops[0] for link in asked if role_of(link)[0] == TARGET})
+
+    def leaving(self, request: OrderRequest, *, excused: bool) -> None:
+        """Judge a request that a lane takes up."""
+        link = _link(request)
+        if link and role_of(link) == STOP:
+            self._first = {target: stop for target, stop in self._first.items() if stop != link}
+            return
+        stop = self._first.pop(link, "")
+        if stop and not excused:
+            raise Violated("I2", link, f"leaves before {stop}, which was asked for with it")
+
+
+def _link(request: object) -> str:
+    """Name the order that a request places or changes; "" for any other request."""
+    if isinstance(request, PlaceOrder):
+        return request.order.client_order_id
+    return request.client_order_id if isinstance(request, AmendOrder) else ""
