@@ -114,12 +114,12 @@ def _updates_not_remembered(patch: Patch) -> None:
 
 
 def _confirmed_not_recorded(patch: Patch) -> None:
-    """What was confirmed is asked for without being noted first."""
+    """Once it is asked for, a confirmed command leaves the record, as if its outcome had been shown."""
 
     def make(honest: Method) -> Method:
         def finish(self: operator_session.OperatorSession, pending: Any) -> None:
             honest(self, pending)
-            self.on_ended(pending.update_id)
+            self._change(session_record.finish(self.known, pending.update_id))
 
         return finish
 
@@ -128,13 +128,16 @@ def _confirmed_not_recorded(patch: Patch) -> None:
 
 def _acknowledged_before_recorded(patch: Patch) -> None:
     def make(honest: Method) -> Method:
-        def hasty(self: operator_session.OperatorSession, pending: Any) -> Any:
-            honest(self, pending)
-            return True
+        def hasty(self: Conversation, update_id: int, record: Any, then: Method) -> None:
+            if then.__name__ != "recorded":
+                honest(self, update_id, record, then)
+                return
+            honest(self, update_id, record, lambda: None)
+            then()
 
         return hasty
 
-    patch.wrap(Conversation, "_accept", make)
+    patch.wrap(Conversation, "change_first", make)
 
 
 BUGS = (

@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from actors import account_client, lane, position_monitor, reconciler
-from actors.messages.accounts import TradeSnapshot
-from actors.messages.lanes import AnswerKind, LaneAnswer
+from actors.messages.accounts import OrderQuestion, TradeSnapshot
+from actors.messages.lanes import AnswerKind, ExecutionsReading, LaneAnswer, OpenOrdersReading, PositionsReading
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder, Settlement
 from actors.messages.trading import OrderAbsent
-from actors.rules import order_outcome, position_life, request_queue
+from actors.model.trade import LegState
+from actors.rules import account_reading, decision, next_orders, order_outcome, position_life, request_queue
 from actors.rules.client_order_ids import format_client_order_id, parse_client_order_id
 from actors.rules.request_order import Rank, standing_of
 from adapters.assembly.simulation.planted.patch import Bug, Patch
@@ -94,7 +95,8 @@ def _readings_always_believed(patch: Patch) -> None:
 
 
 def _amends_overtake(patch: Patch) -> None:
-    """Requests on one order do not wait for one another."""
+    """Requests on one order do not wait for one another, neither in their trade nor on their way."""
+    patch.replace(next_orders, "_settled", lambda leg: leg.state is LegState.LIVE and not leg.in_doubt)
 
     def make(honest: Method) -> Method:
         def free(candidates: Any, **terms: Any) -> Any:
@@ -107,6 +109,16 @@ def _amends_overtake(patch: Patch) -> None:
 
 
 def _stops_last(patch: Patch) -> None:
+    """A trade asks for its stop last, and nothing on the way knows what a stop is."""
+
+    def make(honest: Method) -> Method:
+        def behind(trade: Any, asker: Any) -> Any:
+            requests, wake = honest(trade, asker)
+            return tuple(sorted(requests, key=lambda each: "-S-" in each.effect_key)), wake
+
+        return behind
+
+    patch.replace(decision, "next_orders", make(next_orders.next_orders))
     order = {Rank.STOP: Rank.RUNG, Rank.RUNG: Rank.STOP}
     honest = standing_of
 
@@ -142,19 +154,19 @@ def _outcome_lost_on_crash(patch: Patch) -> None:
 
 
 def _empty_reading_on_failure(patch: Patch) -> None:
-    """A reading that failed is taken for one that found nothing."""
+    """A call that failed is taken for one that found nothing, of all lists and of single orders."""
+    nothing = {OpenOrdersReading: (), PositionsReading: (), ExecutionsReading: (), OrderQuestion: None}
 
     def make(honest: Method) -> Method:
-        def empty(self: reconciler.Reconciler, message: NotAnswered) -> None:
-            for path in self._serving or {}:
-                if "/positions/" in path:
-                    now = self.context.now()
-                    self.context.tell(path, TradeSnapshot(started_at=now, orders=(), executions=()))
-            honest(self, message)
+        def empty(reading: Any, answer: LaneAnswer, **terms: Any) -> Any:
+            kind = type(reading.calls[0])
+            if answer.kind is not AnswerKind.DONE and kind in nothing:
+                answer = replace(answer, kind=AnswerKind.DONE, value=nothing[kind])
+            return honest(reading, answer, **terms)
 
         return empty
 
-    patch.wrap(reconciler.Reconciler, "_on_failure", make)
+    patch.replace(account_client, "proceed", make(account_reading.proceed))
 
 
 def _reconciler_rests(patch: Patch) -> None:

@@ -6,6 +6,7 @@ Enters: the alert dispatcher and its rules. Stays out: what the alerts say.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from actors.alert_dispatcher import AlertDispatcher
@@ -57,7 +58,16 @@ def _dedup_forgotten(patch: Patch) -> None:
 
 
 def _everything_is_duplicate(patch: Patch) -> None:
+    """News is told apart by its kind, whichever trade it is about and whenever it comes."""
     patch.replace(alert_queue, "is_duplicate", lambda _told, _waiting, _policy: True)
+
+    def make(honest: Method) -> Method:
+        def by_kind(self: alert_queue.AlertQueue, waiting: Any) -> Any:
+            return honest(self, replace(waiting, alert=replace(waiting.alert, key=waiting.alert.kind)))
+
+        return by_kind
+
+    patch.wrap(alert_queue.AlertQueue, "_judge", make)
 
 
 def _outage_gives_up(patch: Patch) -> None:
@@ -97,7 +107,9 @@ BUGS = (
     Bug(name="unclear_is_told", mistake="a message without an answer counts as delivered", plant=_unclear_is_told),
     Bug(name="repeat_unmarked", mistake="a possible repeat does not say so", plant=_repeat_unmarked),
     Bug(name="dedup_forgotten", mistake="the same news is told again and again", plant=_dedup_forgotten),
-    Bug(name="everything_is_duplicate", mistake="any second alert of a key is dropped", plant=_everything_is_duplicate),
+    Bug(
+        name="everything_is_duplicate", mistake="any second alert of a kind is dropped", plant=_everything_is_duplicate
+    ),
     Bug(name="outage_gives_up", mistake="an alert that failed once is dropped", plant=_outage_gives_up),
     Bug(name="newest_first", mistake="alerts of one trade leave newest first", plant=_newest_first),
     Bug(name="critical_waits", mistake="critical alerts wait two minutes", plant=_critical_waits),
