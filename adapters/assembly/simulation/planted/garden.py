@@ -69,7 +69,7 @@ def find(name: str, *, seeds: tuple[int, ...]) -> Finding:
     for seed in sorted(seeds, key=lambda each: each != hint):
         with bug.planted():
             violation = _lived(seed)
-        if violation is not None and _holds(seed):
+        if violation is not None and holds(seed):
             return Finding(
                 name=name, mistake=bug.mistake, seed=seed, invariant=violation.invariant, text=str(violation)
             )
@@ -81,6 +81,6 @@ def _lived(seed: int) -> Violation | None:
 
 
 @lru_cache(maxsize=256)
-def _holds(seed: int) -> bool:
+def holds(seed: int) -> bool:
     """Tell whether the world of a seed breaks nothing by itself."""
     return _lived(seed) is None
