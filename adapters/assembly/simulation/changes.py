@@ -45,16 +45,13 @@ def change_fees(world: World, dice: Random) -> None:
     _note(world, "fee_change", "", f"fees are {times} times the usual")
 
 
-def swing_funding(world: World, dice: Random) -> None:
-    """Have funding paid, one way or the other, where a trade has taken its first profit: its breakeven moves."""
-    trades = sorted((held.trade for held in world.watch.trades.values()), key=lambda each: each.trade_id)
-    symbols = [each.plan.symbol for each in trades if each.phase is Phase.PROFIT_TAKING]
+def swing_funding(world: World, symbol: str, dice: Random) -> None:
+    """Have funding paid, one way or the other, where a trade has just taken its first profit: its breakeven moves."""
     rate = Decimal(dice.choice(("-0.0005", "-0.0001", "0.0003")))
-    if symbols:
-        market = world.bybit.exchange.venue.markets[dice.choice(symbols)]
-        market.instrument = replace(market.instrument, funding_rate=rate)
-        world.pay_funding(market.instrument.symbol)
-        _note(world, "funding_swing", market.instrument.symbol, f"funding is {rate} of what is held")
+    market = world.bybit.exchange.venue.markets[symbol]
+    market.instrument = replace(market.instrument, funding_rate=rate)
+    _note(world, "funding_swing", symbol, f"funding is {rate} of what is held")
+    world.pay_funding(symbol)
 
 
 def cap_leverage(world: World, dice: Random) -> None:
@@ -112,7 +109,6 @@ def fill_partly(world: World, dice: Random) -> None:
 CHANGES: dict[str, Callable[[World, Random], None]] = {
     "balance_change": change_balance,
     "fee_change": change_fees,
-    "funding_swing": swing_funding,
     "leverage_cap": cap_leverage,
     "least_value_change": raise_least_value,
     "halt": halt,

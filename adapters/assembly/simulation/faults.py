@@ -46,6 +46,8 @@ RATES: dict[str, tuple[float, float]] = {
     "room_raises": (0.0002, 0.001),
     "monitor_raises_late": (0.002, 0.03),  # once it has done its work: nothing of it may leave
     "room_raises_late": (0.0005, 0.003),
+    # F18: funding falls due just when a stop has been moved
+    "funding_swing": (0.2, 0.9),
     # F16: an actor's on_start or on_stop raises, over a port that cannot be opened or closed
     "port_breaks": (0.02, 0.2),
 }
@@ -89,7 +91,6 @@ COUNTS: dict[str, tuple[int, int]] = {
     "deleveraging": (1, 3),
     # F18
     "funding": (1, 12),
-    "funding_swing": (6, 24),
     "balance_change": (1, 3),
     "fee_change": (1, 2),
     "leverage_cap": (1, 1),

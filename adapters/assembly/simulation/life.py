@@ -5,12 +5,14 @@ Enters: a world that has not started. Stays out: what goes wrong (strewn and rat
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
 from actors.messages.storing import Append, PutDocument
-from actors.messages.trading import CloseTrades, OpenTrade, TradeOpened
+from actors.messages.trading import CloseTrades, OpenTrade, StopPriceMoved, TradeOpened
+from adapters.assembly.simulation.changes import swing_funding
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.judgement import judge, wait_until_up
 from adapters.assembly.simulation.person import Person
@@ -32,6 +34,7 @@ class Life:
         seed = world.scenario.seed
         self._dice = {name: Random(f"{seed}/{dice}") for name, dice in _AIMED.items()}  # noqa: S311 - repeatable chance is the point
         self._left = {name: self._wanted(name) for name in _AIMED}
+        self._swing_dice = Random(f"{seed}/swing")  # noqa: S311 - repeatable chance is the point
         world.on_handled = self._aim
 
     def _wanted(self, name: str) -> int:
@@ -57,10 +60,19 @@ class Life:
         """Have some of the crashes fall between the steps of an order's way, or a command's."""
         if self._world.faults.ended:
             return
+        if isinstance(message, Append):
+            self._swing_funding(message)
         if self._left["crash_at_request"] and isinstance(message, PlaceOrder | AmendOrder | CancelOrder):
             self._crash_at("crash_at_request", chance=0.1, most_steps=12)
         elif self._left["crash_at_command"] and (chance := _chance_at_command(message)):
             self._crash_at("crash_at_command", chance=chance, most_steps=20)
+
+    def _swing_funding(self, append: Append) -> None:
+        world, moved = self._world, any(isinstance(each, StopPriceMoved) for each in append.facts)
+        held = world.watch.trades.get(append.stream.removeprefix("trade/"))
+        if moved and held is not None and world.faults.strikes("funding_swing"):
+            swing = partial(swing_funding, world, held.trade.plan.symbol, self._swing_dice)
+            world.agenda.at(world.clock.monotonic() + self._swing_dice.uniform(0.5, 10.0), swing)
 
     def _crash_at(self, name: str, *, chance: float, most_steps: int) -> None:
         dice = self._dice[name]

@@ -257,10 +257,6 @@ def _closed_unverified(patch: Patch) -> None:
         patch.item(honest, fact, make(honest[fact]))
 
 
-def _excess_kept(patch: Patch) -> None:
-    patch.replace(decision, "_excess_is_sure", lambda _trade: False)
-
-
 def _foreign_hands_ignored(patch: Patch) -> None:
     patch.replace(book_sharing, "_share", lambda *_args: None)
 
@@ -311,9 +307,8 @@ BUGS = (
     Bug(name="exit_beside_rungs", mistake="a close does not wait for its rungs to be gone", plant=_exit_beside_rungs),
     Bug(name="closed_too_soon", mistake="a trade closes while orders of it live", plant=_closed_too_soon),
     Bug(name="closed_unverified", mistake="a trade closes without the position's word", plant=_closed_unverified),
-    # Passing it on at once is no mistake that could show: exits never come to more than is known to be held, and what
-    # is found after a loss of memory is taken up before anything is concluded.
-    Bug(name="excess_kept", mistake="what a stop sold of a sibling's is told to nobody", plant=_excess_kept),
+    # No bug: excess passed on at once. Exits never come to more than is known to be held, and what is found after a
+    # loss of memory is taken up before anything is concluded, so nothing ever seems oversold that is not.
     Bug(name="foreign_hands_ignored", mistake="what others sold is booked to no trade", plant=_foreign_hands_ignored),
     Bug(name="backstop_stays", mistake="the backstop never moves", plant=_backstop_stays),
     Bug(name="backstop_inside", mistake="the backstop stands before the stops", plant=_backstop_inside),
