@@ -57,8 +57,7 @@ BAN = timedelta(minutes=10)  # an address ban lifts by itself after ten minutes 
 _CROWDED = timedelta(seconds=5)
 _HALTED = timedelta(seconds=30)
 _SHORTEST_WAIT = timedelta(milliseconds=100)
-_LONGEST_WAIT = timedelta(seconds=10)  # the limits are per second: a reset further off is a clock's mistake
-_USUAL_WAIT = timedelta(seconds=1.1)  # the limits are those of one rolling second
+_USUAL_WAIT = timedelta(seconds=1.1)  # the limits are those of one rolling second: a later reset is a clock's mistake
 _WORDS_CHARACTERS = 300
 
 _NOTHING_DONE = "Nothing was executed."
@@ -121,13 +120,14 @@ def reset_instant(headers: Mapping[str, str] | None, now: datetime) -> datetime:
     """Give the instant a limit is lifted, by X-Bapi-Limit-Reset-Timestamp.
 
     Milliseconds on the exchange's clock; it may be missing, the word "now", past already (our clock is fast) or
-    absurdly far (our clock is slow): the answer is always between 0.1 and 10 s from `now`.
+    far off (our clock is slow): the answer is always between 0.1 and 1.1 s from `now`, so that no clock's mistake holds
+    back a stop.
     """
     written = (headers or {}).get("X-Bapi-Limit-Reset-Timestamp", "")
     if not written.isascii() or not written.isdigit() or len(written) > len("9999999999999"):
         return now + (_SHORTEST_WAIT if written == "now" else _USUAL_WAIT)
     reset = datetime.fromtimestamp(int(written) / 1000, UTC)
-    return min(max(reset, now + _SHORTEST_WAIT), now + _LONGEST_WAIT)
+    return min(max(reset, now + _SHORTEST_WAIT), now + _USUAL_WAIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ class Session:
         if fault is None:
             return None
         fault.args = (self._access.without_secrets(str(fault)),)
-        if isinstance(fault, Throttled):
+        if isinstance(fault, Throttled) and fault.shared:  # a halted symbol says nothing about the others
             self._budget.close(None if is_ban(fault) else endpoint, fault.until)
         return fault
 

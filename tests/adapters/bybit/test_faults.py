@@ -216,7 +216,7 @@ def test_a_code_that_is_no_number_proves_nothing() -> None:
     [
         ({"X-Bapi-Limit-Reset-Timestamp": str(NOW_MS + 700)}, 0.7),
         ({"X-Bapi-Limit-Reset-Timestamp": str(NOW_MS - 5000)}, 0.1),  # our clock is fast
-        ({"X-Bapi-Limit-Reset-Timestamp": str(NOW_MS + 3600_000)}, 10.0),  # our clock is slow
+        ({"X-Bapi-Limit-Reset-Timestamp": str(NOW_MS + 60_000)}, 1.1),  # our clock is slow
         ({"X-Bapi-Limit-Reset-Timestamp": "now"}, 0.1),
         ({"X-Bapi-Limit-Reset-Timestamp": "soon"}, 1.1),
         ({"X-Bapi-Limit-Reset-Timestamp": "²"}, 1.1),

@@ -406,9 +406,9 @@ def test_the_clock_offset_is_theirs_minus_ours(venue: Any, access: BybitAccess, 
 # --- limits ------------------------------------------------------------------------------------------
 def test_over_the_limit_the_endpoint_is_left_alone_until_its_reset(venue: Any, access: BybitAccess) -> None:
     clock = VirtualClock(NOW)
-    budget = RateBudget(clock)
+    budget = RateBudget(clock, max_wait_seconds=0.5)
     exchange = open_exchange(access, budget, account="main", clock=clock)
-    reset = NOW + timedelta(seconds=5)
+    reset = NOW + timedelta(seconds=1)
     venue.code(POSITIONS, 10006, "Too many visits!", {"X-Bapi-Limit-Reset-Timestamp": ms(reset)})
 
     for _ in range(2):
@@ -417,7 +417,7 @@ def test_over_the_limit_the_endpoint_is_left_alone_until_its_reset(venue: Any, a
         assert caught.value.until == reset
     assert len(venue.asked) == 1
     exchange.open_orders()
-    clock.advance(5)
+    clock.advance(1)
     exchange.positions()
 
     assert [asked.path for asked in venue.asked] == [POSITIONS, ORDERS, POSITIONS]

@@ -280,6 +280,18 @@ def test_a_write_is_sent_exactly_once_whatever_code_comes_back(
     assert len(venue.asked_at(path)) == 1
 
 
+@pytest.mark.parametrize("code", [110066, 110063])
+def test_a_halted_symbol_holds_back_no_other_symbols_stop(venue: Any, exchange: ExchangePort, code: int) -> None:
+    venue.code("/v5/order/create", code, "trading is suspended")
+    with pytest.raises(Throttled):
+        exchange.place_order(ENTRY)
+    venue.result("/v5/order/create", {"orderId": "1"})
+
+    exchange.place_order(replace(STOP, symbol="ETHUSDT"))
+
+    assert [asked.params["symbol"] for asked in venue.asked] == ["BTCUSDT", "ETHUSDT"]
+
+
 def test_cancelling_what_is_not_there_says_gone(venue: Any, exchange: ExchangePort) -> None:
     venue.code("/v5/order/cancel", 110001, "order not exists or too late to cancel")
 
