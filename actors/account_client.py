@@ -62,7 +62,8 @@ class ClientTerms:
 
     lanes: int = 4  # connections that write
     readers: int = 1  # connections that only read
-    lane_deadline_seconds: float = 12.0  # a call without an answer for so long has lost its lane
+    lane_deadline_seconds: float = 12.0  # a call without an answer for so long has lost its lane ...
+    read_share: float = 0.6  # ... but one for somebody more patient has this share of what that patience has left
     read_attempts: int = 3  # of one call of a question
     remembered_outcomes: int = 1000
     access: AccountAccess = AccountAccess()  # noqa: RUF009 - an immutable value
@@ -176,10 +177,11 @@ class AccountClient(Actor):
         self._idle[kind].append(name)
         return name
 
-    def _start(self, lane: str, task: _Task, call: Any) -> None:
+    def _start(self, lane: str, task: _Task, call: Any, patience_seconds: float = 0.0) -> None:
         self._tasks[lane] = task
         path = f"{self.context.path}/{lane}"
-        self.context.ask(path, call, timeout_seconds=self._terms.lane_deadline_seconds, tag=lane)
+        limit = max(self._terms.lane_deadline_seconds, patience_seconds * self._terms.read_share)
+        self.context.ask(path, call, timeout_seconds=limit, tag=lane)
 
     @handles(Answered)
     def _on_answer(self, message: Answered) -> None:
@@ -257,7 +259,8 @@ class AccountClient(Actor):
             elif idle and reading.ready_at <= at:
                 self._questions.remove(asked)
                 asked.reading = replace(reading, started_at=reading.started_at or self.context.now())
-                self._start(idle.pop(0), asked, reading.calls[0])
+                patience = 0.0 if asked.deadline is None else asked.deadline - at
+                self._start(idle.pop(0), asked, reading.calls[0], patience)
 
     def _next_due(self, at: float) -> float | None:
         """Give the instant at which something that waits for time alone is ready."""

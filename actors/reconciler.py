@@ -45,7 +45,8 @@ NOTHING = TradePart(symbol="", trade_id="")  # a trade of which a reading shows 
 class ReconcilerTerms:
     """How an account is read."""
 
-    deadline_seconds: float = 20.0  # for one whole reading
+    deadline_seconds: float = 20.0  # for one whole reading, or, if that is more, for each trade that is known ...
+    trade_seconds: float = 0.008  # ... so long: five orders at 33 pages of 50 a second take 0.003
     stream_patience_seconds: float = 1.0  # for the stream to come up, before the first reading begins without it
     first_serves_seconds: float = 20.0  # so long after its beginning the first reading serves who comes late
     overlap_seconds: float = 60.0  # executions may be listed late: each reading begins this long before the last one
@@ -217,8 +218,9 @@ class Reconciler(Actor):
                 )
 
     def _ask_client(self, question: SnapshotQuestion | ExecutionsQuestion, tag: str) -> None:
-        client = addresses.client(self._account)
-        self.context.ask(client, question, timeout_seconds=self._terms.deadline_seconds, tag=tag)
+        trades = max(len(self._triggers), len(self._serving or {}))
+        patience = max(self._terms.deadline_seconds, trades * self._terms.trade_seconds)
+        self.context.ask(addresses.client(self._account), question, timeout_seconds=patience, tag=tag)
 
     def _executions_since(self, askers: dict[str, _Wish]) -> datetime:
         known = self._read_until

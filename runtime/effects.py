@@ -70,6 +70,8 @@ def put_question(cell: "Cell", cause: Cause, how: tuple[str, str, float], what: 
         asker.decline("dead", ActorDead(f"there is no actor {path}"))
     else:
         target.actor_inbox.post(Envelope(question, asker, cause, number, now, now + timeout_seconds))
+        if cell.urgent and target.dispatcher is not cell.dispatcher:
+            cell.dispatcher.step_aside()
 
 
 def owe(cell: "Cell", _cause: Cause, reply: "Reply", _: None) -> None:

@@ -20,7 +20,7 @@ from runtime.clock import Clock
 Value = TypeVar("Value")
 
 _SPAN = timedelta(days=7)  # the longest a history answers for
-_MAX_PAGES = 500  # far above any account's; a cursor that never ends is the exchange's mistake
+_MAX_PAGES = 2000  # 100,000 orders, twice those of 10,000 trades; a cursor that never ends is the exchange's mistake
 
 
 class Reader:

@@ -59,6 +59,9 @@ class DeterministicDispatcher:
     def abandon(self, _cell: Runnable) -> str:
         return ""  # a virtual handler has already returned: there is no thread to give up
 
+    def step_aside(self) -> None:
+        """Nothing to leave: there is one thread."""
+
     def release(self, _cell: Runnable) -> None:
         """Nothing to forget; a cell that ended may still be in the run queue and does nothing there."""
 

@@ -8,6 +8,9 @@ to the cap; spares leave when there is nothing to do. A worker whose handler was
 What a worker's own turn makes ready it runs next by itself: waking another thread costs more than most turns, and the
 two then wait for one another's interpreter lock. Others are called when that would keep somebody waiting: before a cell
 that blocks, when its turns have taken a millisecond, and, by the pool's watch, when it hangs in one.
+
+When an urgent cell has asked one on a thread of its own, cells that are not urgent wait for a moment: that thread would
+otherwise have to win the interpreter's lock back after every call it makes to the outside.
 """
 
 import itertools
@@ -24,6 +27,7 @@ STUCK_SECONDS = 0.02
 SPARE_IDLE_SECONDS = 1.0
 MOST_WORKERS = 16
 LEAST_WORKERS = 2
+ASIDE_SECONDS = 0.0015  # how long a request has the interpreter to itself
 ALONE_SECONDS = 0.001  # how long a worker goes on with what it made ready before it calls others
 
 
@@ -68,6 +72,7 @@ class PooledDispatcher:
         self.on_replaced: Callable[[str, str, str], None] | None = None
         self._queue = RunQueue()
         self._mine = _Mine()
+        self._aside_until = 0.0  # monotonic
         # The queue's own method, not another around it: it is called for every wake-up by an urgent actor.
         self.hurry: Callable[[Runnable], None] = self._queue.hurry
         self._most_workers = most_workers
@@ -90,6 +95,9 @@ class PooledDispatcher:
         else:
             self._queue.add(cell)
             owed.append(True)
+
+    def step_aside(self) -> None:
+        self._aside_until = time.monotonic() + ASIDE_SECONDS
 
     def abandon(self, cell: Runnable) -> str:
         """Give up the worker in this cell and put another in its place; "" when no worker has it."""
@@ -167,6 +175,8 @@ class PooledDispatcher:
                     cell = self._queue.take()
                     worker.since = monotonic()
                 worker.cell = cell
+                if self._aside_until > worker.since and not cell.urgent:
+                    time.sleep(min(ASIDE_SECONDS, self._aside_until - worker.since))
                 if owed and (cell.blocks or worker.since - alone_since > ALONE_SECONDS):
                     self._call_for(worker)
                 while cell.run(limit, seconds):

@@ -39,6 +39,10 @@ class Dispatcher(Protocol):
         """Run a cell that waits in the queue before those that are in no hurry. Never blocks."""
         ...
 
+    def step_aside(self) -> None:
+        """Leave the interpreter to a thread that an urgent cell has just asked, for a moment. Never blocks."""
+        ...
+
     def abandon(self, cell: Runnable, /) -> str:
         """Give up the worker that is stuck in this cell and replace it; return the lost worker's name."""
         ...

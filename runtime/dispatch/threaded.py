@@ -69,6 +69,9 @@ class ThreadedDispatcher:
     def hurry(self, cell: Runnable) -> None:
         """Nothing to overtake: every cell has its thread."""
 
+    def step_aside(self) -> None:
+        """Nothing to hold back: what runs here waits for the outside most of the time."""
+
     def abandon(self, cell: Runnable) -> str:
         with self._lock:
             stuck = self._pinned.pop(cell, None)

@@ -552,3 +552,19 @@ def test_a_newer_reading_replaces_what_is_left_of_an_older_one(crowd: tuple[Acco
     assert told(world, paths) == 40 + 8
     newest = {world.inbox(path)[-1].started_at for path in paths}
     assert len(newest) == 1
+
+
+@pytest.mark.parametrize(("trades", "calls"), [(0, 2), (4000, 1)], ids=["small account", "large account"])
+def test_a_large_account_is_given_longer_to_be_listed(
+    crowd: tuple[AccountWorld, list[str]], trades: int, calls: int
+) -> None:
+    world, paths = crowd
+    for number in range(trades):
+        world.system.tell(RECONCILER, replace(near(), trade_id=f"{number:06}"))
+        world.crank.run_until_idle()
+    before = len(world.exchange.called("open_orders"))
+    world.hang(OpenOrdersReading, 18.0)
+    world.system.tell(RECONCILER, StreamUp(account="main", connection=2))
+    world.pass_time(25)
+    assert told(world, paths) == 40
+    assert len(world.exchange.called("open_orders")) == before + calls

@@ -23,6 +23,7 @@ from runtime import (
     WorkerReplaced,
     tune_interpreter,
 )
+from runtime.dispatch.pooled import ASIDE_SECONDS
 from runtime.dispatch.run_queue import FAIR_TURN, RunQueue
 from runtime.testing import Do, Doer, Gate, Stage
 
@@ -392,3 +393,39 @@ def test_others_are_called_before_a_cell_that_blocks(make_stage: Callable[..., S
         stage.system.tell("teller", Do(tell))
         gate.wait_entered()
         assert ran.wait(2.0)
+
+
+def test_while_an_urgent_actors_question_is_taken_up_elsewhere_only_urgent_ones_run() -> None:
+    pool = PooledDispatcher()
+    system = ActorSystem(dispatchers={"pool": pool, "thread": ThreadedDispatcher()}, clock=SystemClock(), seed=1)
+    at: dict[str, float] = {}
+    done = threading.Semaphore(0)
+
+    def note(name: str) -> Do:
+        def noted(_: Any) -> None:
+            at[name] = time.monotonic()
+            done.release()
+
+        return Do(noted)
+
+    def ask(doer: Any) -> None:
+        doer.context.ask("lane", note("lane"))
+        doer.context.tell("patient", note("patient"))
+        doer.context.tell("hasty", note("hasty"))
+        at["asked"] = time.monotonic()
+
+    try:
+        system.start(
+            ChildSpec("lane", Doer, dispatcher="thread"),
+            ChildSpec("patient", Doer),
+            ChildSpec("hasty", Doer, urgent=True),
+            ChildSpec("client", Doer, urgent=True),
+        )
+        for _ in range(5):
+            system.tell("client", Do(ask))
+            for _ in range(3):
+                assert done.acquire(timeout=5.0)
+            assert at["patient"] - at["asked"] >= ASIDE_SECONDS
+            assert at["hasty"] < at["patient"]
+    finally:
+        system.stop(5.0)
