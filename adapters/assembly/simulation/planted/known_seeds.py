@@ -15,7 +15,6 @@ KNOWN_SEEDS: dict[str, int] = {
     "acknowledged_before_recorded": 1,
     "executions_counted_twice": 1,
     "partial_fills_ignored": 7,
-    "ended_orders_resurrected": 6,
     "cancel_undone_fills": 6,
     "stop_never_resized": 1,
     "stop_after_ladder": 6,

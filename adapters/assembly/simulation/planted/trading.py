@@ -59,10 +59,6 @@ def _partial_fills_ignored(patch: Patch) -> None:
     patch.item(position_life._APPLY, OrderReported, deaf)
 
 
-def _ended_orders_resurrected(patch: Patch) -> None:
-    patch.replace(position_life, "_outlives_its_end", lambda _leg, _fact: True)
-
-
 def _cancel_undone_fills(patch: Patch) -> None:
     """What an order filled before its cancellation is lost with it."""
     honest = position_life._end
@@ -283,11 +279,7 @@ def _executions_of_others_dropped(patch: Patch) -> None:
 BUGS = (
     Bug(name="executions_counted_twice", mistake="executions are not deduplicated", plant=_executions_counted_twice),
     Bug(name="partial_fills_ignored", mistake="an entry counts once it is filled whole", plant=_partial_fills_ignored),
-    Bug(
-        name="ended_orders_resurrected",
-        mistake="an older word of an ended order is believed",
-        plant=_ended_orders_resurrected,
-    ),
+    # An older word of an ended order that is believed: part of readings_always_believed.
     Bug(name="cancel_undone_fills", mistake="a cancelled order's fills are forgotten", plant=_cancel_undone_fills),
     Bug(name="stop_never_resized", mistake="the stop does not follow what is held", plant=_stop_never_resized),
     Bug(name="stop_after_ladder", mistake="the stop is re-sized after the ladder", plant=_stop_after_ladder),
