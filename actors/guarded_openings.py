@@ -57,6 +57,7 @@ class Opening:
     admitted: TradeAdmitted | None = None
     fact: TradeOpened | None = None
     commits: int = 0  # asked of the store for it
+    readings: int = 0  # of the account that had grown old when it was to be committed
 
     @property
     def order(self) -> str:
@@ -208,6 +209,7 @@ class GuardedOpenings(Actor):
 
     # --- the guards an order passes -----------------------------------------------------------------------------------
     def _at_the_door(self, opening: Opening) -> None:
+        opening.passed = False  # it may be here once more, and is not on its way beside itself
         verdicts = guards.at_the_door(opening.plan, self._guards.safety, self._terms, lost_lock=self._lost_lock())
         if self._passes(opening, verdicts):
             client = addresses.client(opening.plan.account)

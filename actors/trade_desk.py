@@ -8,6 +8,7 @@ so the same command twice, or again after a crash, finds the trade it opened. On
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from actors.guarded_openings import GuardedOpenings, Opening
@@ -18,6 +19,7 @@ from actors.messages.accounts import (
     BookReading,
     EnsureLeverage,
     TradeAdmitted,
+    WithdrawAdmission,
 )
 from actors.messages.alerts import RaiseAlert
 from actors.messages.guarding import (
@@ -53,6 +55,8 @@ from runtime import LATER, Restarted, handles
 
 ASK_SECONDS = 15.0
 READING_SECONDS = 3.0
+OLDEST_READING = timedelta(seconds=15)  # of the account, when a trade sized by it is committed
+MOST_READINGS = 3  # of the account for one trade
 
 
 class TradeDesk(GuardedOpenings):
@@ -160,6 +164,9 @@ class TradeDesk(GuardedOpenings):
         if self._guards.safety.state is not SafetyState.ACTIVE:  # it was set while this was under way
             self._at_the_door(opening)
             return
+        if self.context.now() - view.read_at > OLDEST_READING:
+            self._judge_anew(opening)
+            return
         opening.fact = TradeOpened(
             trade_id=opening.trade_id,
             number=number,
@@ -177,6 +184,22 @@ class TradeDesk(GuardedOpenings):
         )
         opening.commits += 1
         self._commit(opening.fact)
+
+    def _judge_anew(self, opening: Opening) -> None:
+        """Begin again with a fresh reading: a process that was frozen meanwhile knows an account of long ago."""
+        opening.readings += 1
+        if opening.readings >= MOST_READINGS:
+            self._refuse(
+                opening,
+                f"the account was read {opening.readings} times, and each time it took more than "
+                f"{OLDEST_READING.seconds} s until the trade could be opened",
+                outside=True,
+            )
+            return
+        book = addresses.position_book(opening.plan.account)
+        self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
+        opening.admitted = None
+        self._at_the_door(opening)
 
     def _commit(self, fact: TradeOpened) -> None:
         plan = fact.sized.plan

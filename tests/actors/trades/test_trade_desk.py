@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 
+from actors.desk_guards import TroubleOutside
 from actors.messages import addresses
 from actors.messages.accounts import BookQuestion, EnsureLeverage
 from actors.messages.monitoring import LeaveNow
@@ -18,6 +23,7 @@ from actors.messages.trading import (
     TradeQuestion,
     TradesQuestion,
 )
+from actors.model.account import OpeningView
 from actors.model.trade_plan import SizedPlan
 from runtime import Actor, ActorRestarted, Answered, AskFailed, InjectedFault, NotAnswered, Refused
 from runtime.testing import Probe
@@ -99,6 +105,53 @@ def test_an_id_that_another_commands_trade_has_by_chance_is_passed_over(world: T
     assert second.trade_id != first.trade_id
     assert not second.already_open
     assert world.ask(addresses.DESK, other).trade_id == second.trade_id
+
+
+# --- a reading that has grown old -------------------------------------------------------------------------------------
+def read_late(world: TradeWorld, monkeypatch: pytest.MonkeyPatch, *readings: tuple[float, int]) -> list[str]:
+    """Have the account be read so many seconds ago, with so much available; the last reading again and again."""
+    view, asked = world.exchange.view, list[str]()
+
+    def old(symbol: str) -> OpeningView | None:
+        seconds, available = readings[min(len(asked), len(readings) - 1)]
+        asked.append(symbol)
+        now = view(symbol)
+        assert now is not None
+        balance = replace(now.balance, available_usdt=Decimal(available))
+        return replace(now, balance=balance, read_at=now.read_at - timedelta(seconds=seconds))
+
+    monkeypatch.setattr(world.exchange, "view", old)
+    return asked
+
+
+def test_a_trade_is_sized_by_a_fresh_reading_when_the_first_has_grown_old(
+    world: TradeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process was frozen between reading and opening: a minute ago half the balance was bound."""
+    read_late(world, monkeypatch, (60, 500), (0, 1000))
+    trade = world.open_trade()
+    (opened,) = [fact for fact in world.journal(trade).facts if isinstance(fact, TradeOpened)]
+    assert opened.sized.asked_usdt == Decimal(20)  # 2 % of 1000
+    assert trades_in_the_book(world) == 1
+    world.pass_time(2)
+    assert len(world.exchange.ours("E1")) == 1
+
+
+def test_a_reading_of_some_seconds_ago_is_taken(world: TradeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = read_late(world, monkeypatch, (10, 1000))
+    world.open_trade()
+    assert len(asked) == 1
+
+
+def test_no_trade_is_opened_where_every_reading_comes_too_late(
+    world: TradeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = read_late(world, monkeypatch, (60, 1000))
+    with pytest.raises(TroubleOutside, match="the account was read 3 times"):
+        world.open_trade()
+    assert len(asked) == 3
+    assert trades_in_the_book(world) == 0
+    assert not world.live_rows()
 
 
 @pytest.mark.parametrize("messages_before", range(10))
