@@ -30,6 +30,7 @@ from actors.model.account import KeyRights
 from actors.model.alert import Alert, Severity
 from actors.ports import ChatPort, FencePort
 from actors.position_monitor import RunIdentity
+from adapters.assembly.restored_news import restored_news
 from adapters.assembly.runtime_log import log_runtime_event
 from adapters.assembly.state_binding import DOCUMENT as BINDING
 from adapters.assembly.state_binding import StateBinding, contradiction, joined
@@ -40,7 +41,7 @@ from adapters.bybit.rate_limit import RateBudget
 from adapters.bybit.venue_clock import VenueClock
 from adapters.sqlite.backups import Backups
 from adapters.sqlite.integrity import LIBRARY_VERSION
-from adapters.sqlite.restoring import open_or_restore
+from adapters.sqlite.restoring import forget_told, open_or_restore
 from adapters.sqlite.runs import Run
 from runtime import (
     ActorDead,
@@ -100,6 +101,7 @@ class Daemon:
             on_escalation=outside.on_escalation,
         )
         self._told = 0
+        self._keep_news_of_restores(path)
         self.notes: list[str] = []  # what the person should know of this start
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -156,16 +158,47 @@ class Daemon:
 
     def announce(self, kind: str, title: str, *lines: str, severity: Severity = Severity.INFO) -> None:
         """Tell the person something about this run, through the outbox like every other alert."""
+        self.system.tell(
+            addresses.STORE,
+            self._news(Alert(kind=kind, severity=severity, key=self._key(kind), title=title, lines=lines)),
+        )
+
+    def _key(self, what: str) -> str:
+        return f"run/{self.identity.epoch}/{what}"
+
+    def _news(self, alert: Alert) -> Append:
         self._told += 1
-        alert = Alert(kind=kind, severity=severity, key=f"run/{self.identity.epoch}/{kind}", title=title, lines=lines)
         effect = PromisedEffect(
             key=f"alert/run/{self.identity.epoch}/{self._told}",
             destination=addresses.ALERT_DISPATCHER,
             owner=addresses.ALERT_DISPATCHER,
             request=RaiseAlert(alert=alert, raised_at=self.now()),
         )
-        stream = f"run/{self.identity.epoch}"
-        self.system.tell(addresses.STORE, Append(stream=stream, expected_sequence=0, facts=(), effects=(effect,)))
+        return Append(stream=f"run/{self.identity.epoch}", expected_sequence=0, facts=(), effects=(effect,))
+
+    def _keep_news_of_restores(self, path: Path) -> None:
+        """Promise to tell each restore, before anything else can end this run; the tree finds that in its outbox.
+
+        Raises Unreachable: the disk takes no writes. The next start tells.
+        """
+        if not self.restored:
+            return
+        try:
+            for restored in self.restored:
+                title, *lines = restored_news(restored)
+                alert = Alert(
+                    kind="state_restored",
+                    severity=Severity.CRITICAL,
+                    key=self._key(f"state_restored/{restored.set_aside.name}"),  # under one key they were one news
+                    title=title,
+                    lines=tuple(lines),
+                )
+                self._store.append(self._news(alert))
+            self._store.commit()
+        except BaseException:
+            self._store.close()
+            raise
+        forget_told(path)
 
     def live_trades(self) -> int:
         """Count the trades that are being watched."""

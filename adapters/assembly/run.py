@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 import structlog
 
 from actors.errors import OutsideError, Unreachable
-from actors.model.alert import Severity
 from actors.ports import ChatPort
 from actors.settings import Settings
 from adapters.assembly.daemon import Daemon, Outside, boot_id
@@ -150,7 +149,6 @@ class _Run:
             notify("READY=1")
             self._log.info("commands_accepted", state=str(self._folder.path))
             self._tell_started(daemon)
-            self._tell_restored(daemon)
             self._ending.wait()
             self._tell_stopping(daemon)
         finally:
@@ -218,8 +216,7 @@ class _Run:
         mode = "PAPER (no keys given: a local exchange, no real money)" if self._settings.paper else "LIVE"
         print(f"Standfast {self._version}: {mode}, exchange {self._exchange_url}", flush=True)
         print(f"state {self._folder.path}, run {daemon.identity.epoch}; stop with Ctrl-C", flush=True)
-        if daemon.restored is not None:
-            restored = daemon.restored
+        for restored in daemon.restored:
             self._log.critical(
                 "state_restored",
                 damage=restored.damage,
@@ -243,11 +240,6 @@ class _Run:
             *self._notes,
             *daemon.notes,
         )
-
-    def _tell_restored(self, daemon: Daemon) -> None:
-        if daemon.restored is not None:
-            title, *lines = restored_news(daemon.restored)
-            daemon.announce("state_restored", title, *lines, severity=Severity.CRITICAL)
 
     def _tell_stopping(self, daemon: Daemon) -> None:
         why = "it gave up and comes back through its start" if self._gave_up else "on request"

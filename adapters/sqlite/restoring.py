@@ -7,8 +7,8 @@ that no epoch, id or small number of the lost part is ever given again, and the 
 Enters: a path. Stays out: telling anybody; what is at the exchange (the daemon reconciles with it).
 
 A restore that is cut short begins again at the next start: a file beside the store says that it is under way, and it
-goes only once the copy stands in the store's place. What was done is written beside it too, until a start has opened
-the store: one that cannot (its disk refuses) tells nobody.
+goes only once the copy stands in the store's place. What was done is written beside it too, restore after restore,
+until a start says that the news are durable: one that is cut short, or whose disk refuses, tells nobody.
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ def open_or_restore(
     run: Run,
     backups: Path,
     connection_type: type[sqlite3.Connection] = sqlite3.Connection,
-) -> tuple[SqliteStore, Restored | None]:
+) -> tuple[SqliteStore, tuple[Restored, ...]]:
     """Open the store; where it is damaged or gone, restore the newest sound copy first.
+
+    The restores that nobody was told of yet come with it, oldest first, until `forget_told` is called.
 
     Args:
         path: the store's file.
@@ -85,6 +87,12 @@ def open_or_restore(
         _restore(path, backups, str(damage), clock())
         store = opened()
     return store, _untold(path)
+
+
+def forget_told(path: Path) -> None:
+    """Give no restore so far with a later opening: their news can be lost no more."""
+    with contextlib.suppress(OSError):
+        _note_path(path).unlink()
 
 
 def _refuse_if_missing(path: Path, backups: Path) -> None:
@@ -127,25 +135,34 @@ def _restore(path: Path, backups: Path, damage: str, now: datetime) -> None:
 
 # --- what was done -------------------------------------------------------------------------------------------------
 def _note(path: Path, restored: Restored) -> None:
-    """Keep what was done until a start has opened the store."""
-    body = {**asdict(restored), "set_aside": str(restored.set_aside)}
+    """Keep what was done, behind what was done before and nobody was told of."""
     note = _note_path(path)
-    note.touch(mode=0o600)
-    note.write_text(json.dumps(body), encoding="utf-8")
-    sync(note)
+    new = note.with_name(f"{note.name}.new")
+    new.touch(mode=0o600)
+    new.write_text("".join(f"{_written(each)}\n" for each in (*_untold(path), restored)), encoding="utf-8")
+    sync(new)
+    new.replace(note)
 
 
-def _untold(path: Path) -> Restored | None:
-    """Take the note of a restore that no start has opened before; None where there is none that can be read."""
-    note = _note_path(path)
+def _written(restored: Restored) -> str:
+    return json.dumps({**asdict(restored), "set_aside": str(restored.set_aside)})
+
+
+def _untold(path: Path) -> tuple[Restored, ...]:
+    """Give the restores that nobody was told of, as far as they can be read."""
     try:
-        body = json.loads(note.read_text(encoding="utf-8"))
-        restored = Restored(**{**body, "set_aside": Path(body["set_aside"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None  # nothing that is only told may keep the daemon from what it has to watch
-    with contextlib.suppress(OSError):
-        note.unlink()
-    return restored
+        lines = _note_path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ()  # nothing that is only told may keep the daemon from what it has to watch
+    return tuple(restored for line in lines if (restored := _read(line)) is not None)
+
+
+def _read(line: str) -> Restored | None:
+    try:
+        body = json.loads(line)
+        return Restored(**{**body, "set_aside": Path(body["set_aside"])})
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _note_path(path: Path) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from adapters.assembly.daemon import Daemon, Outside
+from adapters.assembly.wiring import Terms
 from adapters.sqlite.backups import Backups
 
 WORDS = "XRPUSDT long --entries 0.62,0.61 --targets 0.64,0.65,0.66,0.67 --stop 0.59 --margin 2% --leverage 10"
@@ -98,6 +102,35 @@ def test_a_trade_goes_its_way_from_memory_and_each_order_is_sent_once(building: 
     finish(stage, until)
     assert roles(stage) == EACH_ONCE
     assert times_told(stage, "The disk takes no writes") == 1
+
+
+def test_a_restore_is_told_although_the_start_that_made_it_dies_at_once(tmp_path: Path) -> None:
+    def opened() -> Daemon:
+        nothing: Any = None
+        return Daemon(
+            Outside(
+                state=tmp_path,
+                accounts={},
+                open_chat=nothing,
+                fence=nothing,
+                terms=Terms(version="test", default_chat_id=1),
+            )
+        )
+
+    first = opened()
+    first.abandon()
+    (tmp_path / "backups").mkdir()
+    make_a_backup(tmp_path)
+    take_away(tmp_path)
+    dies = opened()
+    assert len(dies.restored) == 1
+    dies.abandon()
+    after = opened()
+    assert after.restored == ()
+    after.abandon()
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
+        promised = store.execute("SELECT body FROM outbox").fetchall()
+    assert [body.count('"state_restored"') for (body,) in promised] == [1]
 
 
 def make_a_backup(state: Path) -> None:

@@ -38,7 +38,7 @@ from adapters.bybit.rate_limit import RateBudget
 from adapters.bybit.venue_clock import VenueClock
 from adapters.host.run_lock import RunLock
 from adapters.sqlite.backups import Backups
-from adapters.sqlite.restoring import open_or_restore
+from adapters.sqlite.restoring import forget_told, open_or_restore
 from adapters.sqlite.runs import Run
 from runtime import (
     ActorDead,
@@ -117,6 +117,7 @@ class Process:
                 backups=disk.backups,
                 connection_type=disk.hardware.connection_type(),
             )
+            forget_told(disk.store)
         except BaseException:
             self.lock.release()
             raise

@@ -236,7 +236,7 @@ class World:
         if self.process is not None:
             self.stale.append(self.process)
         self.process, self.epoch = process, process.epoch
-        if process.restored is not None:
+        if process.restored:
             self._note_restored(process)
         self.watch.begins(process.system, process.store)
         process.start()
@@ -252,7 +252,7 @@ class World:
 
     def _note_restored(self, process: Process) -> None:
         """Trades the restored store does not know are nobody's from now on: told, and left alone."""
-        self.story.tell("world", "", f"run {process.number} restored its store: {process.restored}")
+        self.story.tell("world", "", f"run {process.number} restored its store: {process.restored[-1]}")
         self.failures["restored"] += 1
         for trade_id, held in self.watch.trades.items():
             if not process.store.load(f"trade/{trade_id}").facts:

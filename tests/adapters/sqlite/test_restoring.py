@@ -29,6 +29,14 @@ def backups_of(folder: StateFolder, *, kept: int = 24) -> Backups:
 
 
 def recover(folder: StateFolder) -> tuple[SqliteStore, Restored | None]:
+    """Open the store, and tell of the one restore at the most."""
+    store, restored = start(folder)
+    restoring.forget_told(folder.store)
+    assert len(restored) <= 1
+    return store, restored[0] if restored else None
+
+
+def start(folder: StateFolder) -> tuple[SqliteStore, tuple[Restored, ...]]:
     store, restored = open_or_restore(
         folder.store,
         clock=lambda: folder.now,
@@ -229,6 +237,36 @@ def test_a_restore_after_which_the_store_could_not_be_opened_is_told_by_the_star
     assert again is None, "told once"
 
 
+def test_restores_are_given_to_each_start_until_one_says_they_are_told(died: StateFolder) -> None:
+    """The process dies after the store was opened; before the next start it is damaged again."""
+    delete_the_store(died)
+    store, first = start(died)
+    assert len(first) == 1
+    store.close()
+    store, still = start(died)
+    assert still == first
+    backups_of(died).back_up()
+    store.close()
+    died.now += timedelta(minutes=1)
+    delete_the_store(died)
+    store, both = start(died)
+    assert both[:1] == first
+    assert len(both) == 2
+    assert both[0].set_aside != both[1].set_aside
+    store.close()
+    restoring.forget_told(died.store)
+    assert start(died)[1] == ()
+
+
+def test_a_restore_that_was_noted_but_cannot_be_read_hides_no_other(died: StateFolder) -> None:
+    delete_the_store(died)
+    store, first = start(died)
+    store.close()
+    note = restoring._note_path(died.store)
+    note.write_bytes(b"{}\n[\n" + note.read_bytes())
+    assert start(died)[1] == first
+
+
 @pytest.mark.parametrize("step", ["_set_aside", "sync"])
 def test_a_restore_that_is_cut_short_is_done_again_at_the_next_start(
     folder: StateFolder, died: StateFolder, monkeypatch: pytest.MonkeyPatch, step: str
@@ -251,9 +289,14 @@ def test_a_restore_that_is_cut_short_is_done_again_at_the_next_start(
     monkeypatch.setattr(restoring, step, dies)
     with pytest.raises(Killed):
         recover(died)
+    noted = next((each.damage for each in restoring._untold(died.store)), "")
     monkeypatch.setattr(restoring, step, honest)
-    store, restored = recover(died)
-    assert restored is not None
+    store, restored = start(died)
+    restoring.forget_told(died.store)
+    assert "cut short" in restored[-1].damage
+    assert [each.damage for each in restored[:-1]] == ([noted] if step == "sync" else []), (
+        "what was wrong at first is told"
+    )
     for stream, left in facts(store).items():
         assert left == before[stream][: len(left)]
     assert store.epoch > folder.opened[0].epoch
