@@ -31,7 +31,7 @@ from actors.messages.storing import (
 )
 from actors.rules.alert_queue import AlertQueue, Taken
 from actors.rules.alerting import RETRY_MARK, AlertingPolicy, Waiting, is_same_failure, origin
-from runtime import Actor, handles
+from runtime import Actor, Restarted, handles
 
 TOLD = "alerts/told"
 KEPT = "alerts/kept"
@@ -79,6 +79,7 @@ class AlertIntake(Actor):
         self._reading_outbox = False
 
     def on_start(self) -> None:
+        self.context.watch(addresses.STORE)
         self._read(Reading(TOLD))
 
     def pump(self) -> None:
@@ -150,6 +151,15 @@ class AlertIntake(Actor):
     @handles(_Look)
     def _on_look(self, _: _Look) -> None:
         """Find what was promised but never released to us, and what was told but not settled."""
+        self._compare()
+
+    @handles(Restarted)
+    def _on_restarted(self, message: Restarted) -> None:
+        """The store is back. What it released or was told just before it fell may be lost; critical news cannot wait."""
+        if self.ready and message.path == addresses.STORE:
+            self._compare()
+
+    def _compare(self) -> None:
         self.queue.told_lately(self.context.now())  # forgets the old
         if self._reading_outbox or (self.queue.spilled and not self.queue.wants_reload):
             self.context.start_timer("look", LOOK_SECONDS, _Look(), new_trace=True)

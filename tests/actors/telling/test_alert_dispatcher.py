@@ -18,7 +18,7 @@ from actors.messages.alert_records import (
     RetryFailedAlerts,
 )
 from actors.messages.alerts import DeliverAlert
-from actors.messages.storing import Append, Perform, PromisedEffect
+from actors.messages.storing import Append, Perform, PromisedEffect, Settle
 from actors.messages.trading import CancelRequested
 from actors.model.alert import Severity
 from actors.ports import ChatUp
@@ -93,6 +93,27 @@ def test_an_alert_whose_release_got_lost_is_found_in_the_outbox(world: Any) -> N
     world.raise_alert("filled")
     world.pass_time(61)
     assert world.chat.titles() == ["filled"]
+
+
+def test_what_the_store_released_when_it_fell_is_told_as_soon_as_it_is_back(world: Any) -> None:
+    world.lose(addresses.ALERT_DISPATCHER, Perform)
+    world.pass_time(1)
+    world.raise_alert("stop gone", CRITICAL)
+    world.pass_time(1)
+    world.system.kill(addresses.STORE)
+    world.pass_time(3)
+    assert world.chat.titles() == ["CRITICAL: stop gone"]
+
+
+def test_what_was_told_when_the_store_forgot_that_is_settled_once_it_is_back(world: Any) -> None:
+    world.lose(addresses.STORE, Settle)
+    world.raise_alert("stop moved")
+    world.pass_time(1)
+    assert world.disk.unsettled()
+    world.system.kill(addresses.STORE)
+    world.pass_time(3)
+    assert not world.disk.unsettled()
+    assert world.chat.titles() == ["stop moved"]
 
 
 def test_the_most_urgent_waiting_alert_goes_first(world: Any) -> None:
