@@ -155,7 +155,7 @@ class AlertIntake(Actor):
 
     @handles(Restarted)
     def _on_restarted(self, message: Restarted) -> None:
-        """The store is back. What it released or was told just before it fell may be lost; critical news cannot wait."""
+        """The store is back. What it released or was told just before it fell may be lost, and critical news is due."""
         if self.ready and message.path == addresses.STORE:
             self._compare()
 
