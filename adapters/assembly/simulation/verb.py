@@ -20,7 +20,7 @@ from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case, 
 from adapters.assembly.simulation.cut_points import run_cut_points
 from adapters.assembly.simulation.faults import NAMES
 from adapters.assembly.simulation.jobs import WorldProcesses
-from adapters.assembly.simulation.planted import run_planted
+from adapters.assembly.simulation.planted import BUGS, Finding, run_planted
 from adapters.assembly.simulation.report import in_words, summarise
 from adapters.assembly.simulation.runner import Outcome, Violation
 from adapters.assembly.simulation.shrinking import Shrunk, shrink
@@ -176,25 +176,42 @@ def _save(command: Simulate, case: Case, violation: Violation) -> Path:
 
 # --- planted bugs ----------------------------------------------------------------------------------------------------
 def _planted(command: Simulate) -> int:
-    try:
-        found = run_planted(command.seeds, jobs=command.jobs)
-    except KeyboardInterrupt:
-        print("Stopped: the planted bugs are judged together, nothing is known yet.", file=sys.stderr)
-        return STOPPED
-    missed = [each for each in found if not each.caught]
+    found: list[Finding] = []
+    stopped = False
+    with _Progress(len(BUGS), "planted bugs") as progress:
+        try:
+            for each in run_planted(command.seeds, jobs=command.jobs):
+                found.append(each)
+                if not command.as_json:
+                    progress.clear()
+                    print(_found(each), flush=True)
+                progress.tell(len(found), f"{_missed(found)} missed")
+        except KeyboardInterrupt:
+            stopped = True
+    missed = _missed(found)
     if command.as_json:
         details = [
             {"name": each.name, "seed": each.seed, "invariant": each.invariant, "mistake": each.mistake}
             for each in found
         ]
-        figures = {"planted": len(found), "caught": len(found) - len(missed), "missed": len(missed)}
-        print(json.dumps({**figures, "bugs": details}), flush=True)
+        figures = {"planted": len(found), "caught": len(found) - missed, "missed": missed}
+        print(json.dumps({**figures, "bugs": details, "interrupted": stopped}), flush=True)
     else:
-        for each in found:
-            by = f"seed {each.seed:<4} {each.invariant}" if each.caught else "MISSED"
-            print(f"{each.name:<36} {by:<32} {each.mistake}")
-        print(f"\n{len(found) - len(missed)} of {len(found)} planted bugs were caught.", flush=True)
+        print(f"\n{len(found) - missed} of {len(found)} planted bugs were caught.", flush=True)
+        if stopped:
+            print(f"Stopped after {len(found)} of {len(BUGS)} planted bugs.", file=sys.stderr)
+    if stopped:
+        return STOPPED
     return VIOLATED if missed else HELD
+
+
+def _missed(found: list[Finding]) -> int:
+    return sum(not each.caught for each in found)
+
+
+def _found(finding: Finding) -> str:
+    by = f"seed {finding.seed:<4} {finding.invariant}" if finding.caught else "MISSED"
+    return f"{finding.name:<36} {by:<32} {finding.mistake}"
 
 
 # --- cut points ------------------------------------------------------------------------------------------------------
@@ -246,6 +263,9 @@ class _Progress:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
         if self._shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 

@@ -6,8 +6,8 @@ Enters: seeds, how many processes. Stays out: what the bugs do (their own files)
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -35,8 +35,8 @@ class Finding:
         return self.seed is not None
 
 
-def run_planted(seeds: Iterable[int], *, jobs: int = 1, names: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Plant each bug by itself and look for the first seed that finds it.
+def run_planted(seeds: Iterable[int], *, jobs: int = 1, names: Iterable[str] = ()) -> Iterator[Finding]:
+    """Plant each bug by itself and look for the first seed that finds it; tell of each as soon as it is known.
 
     Args:
         seeds: which, in order.
@@ -54,9 +54,17 @@ def run_planted(seeds: Iterable[int], *, jobs: int = 1, names: Iterable[str] = (
             raise LookupError(f"there is no planted bug {name!r}; write one of: {', '.join(sorted(known))}")
     search = partial(find, seeds=tuple(seeds))
     if jobs == 1:
-        return tuple(map(search, wanted))
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return tuple(pool.map(search, wanted))
+        return map(search, wanted)
+    return _side_by_side(search, wanted, jobs)
+
+
+def _side_by_side(search: Callable[[str], Finding], names: Iterable[str], jobs: int) -> Iterator[Finding]:
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for found in as_completed([pool.submit(search, name) for name in names]):
+            yield found.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def find(name: str, *, seeds: tuple[int, ...]) -> Finding:
