@@ -9,69 +9,31 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any
 
 from actors.desk_guards import DeskGuards, Errand, LoadAgain, TroubleOutside
 from actors.errors import Fenced
-from actors.live_trades import LiveTrades, Part
+from actors.live_trades import LiveTrades
+from actors.live_trades import Part as PartOfMany
 from actors.messages import addresses
-from actors.messages.accounts import BookReading, OpeningViewQuestion, TradeAdmitted, WithdrawAdmission
+from actors.messages.accounts import OpeningViewQuestion, WithdrawAdmission
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety, TradeEnded
 from actors.messages.storing import LoadStream, UnsettledEffect, UnsettledQuestion
-from actors.messages.trading import OpenTrade, PreviewTrade, TradeAccepted, TradeOpened
+from actors.messages.trading import OpenTrade, OrderPreview, PreviewTrade, TradeAccepted
 from actors.model.account import OpeningView
 from actors.model.guarding import GuardTerms
 from actors.model.money import ZERO
 from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.openings import Opening, Part, label_of, outcomes
 from actors.ports import FencePort
-from actors.rules import guards
-from actors.rules.client_order_ids import new_trade_id
+from actors.rules import fan_out, guards
 from actors.rules.guard_history import PastTrade, history
 from actors.rules.guards import Verdict
 from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, handles
 
 ASK_SECONDS = 15.0
-STORE_STEPS = frozenset({"journal", "intents", "turns"})  # what the store is asked on the way
-
-
-@dataclass(slots=True)
-class Opening:
-    """One plan on its way to a trade."""
-
-    plan: TradePlan
-    reply: Reply
-    asked_at: datetime
-    command_id: str = ""  # empty: a preview
-    by: str = ""
-    trade_id: str = ""
-    attempt: int = 0  # of finding a free trade id
-    view: OpeningView | None = None
-    book: BookReading | None = None
-    waiting: dict[str, Decimal] = field(default_factory=dict)  # by trade id: entries without an answer yet
-    sized: SizedPlan | None = None
-    passed: bool = False  # the guards; from here on it counts for the others
-    admitted: TradeAdmitted | None = None
-    fact: TradeOpened | None = None
-    commits: int = 0  # asked of the store for it
-    readings: int = 0  # of the account that had grown old when it was to be committed
-
-    @property
-    def order(self) -> str:
-        """Who asked and the command's id; the trades of one order share it."""
-        return f"{self.by}#{self.command_id}"
-
-    @property
-    def label(self) -> str:
-        plan = self.plan
-        return f"{plan.account}/{plan.symbol}/{plan.position_side.value}/{plan.approach.value}/{self.trade_id}"
-
-    @property
-    def signal_key(self) -> str:
-        return guards.signal_key(self.plan, self.asked_at)
+STORE_STEPS = frozenset({"journal", "intents", "turns", "found", "main"})  # what the store is asked on the way
 
 
 class GuardedOpenings(Actor):
@@ -96,28 +58,26 @@ class GuardedOpenings(Actor):
         """Go on with an opening that has passed every guard."""
         raise NotImplementedError
 
+    def on_previewed(self, opening: Opening, preview: OrderPreview, view: OpeningView) -> None:
+        """Answer a preview that has passed every guard."""
+        raise NotImplementedError
+
     # --- openings: taken in turn, one at a time and account -----------------------------------------------------------
     @handles(PreviewTrade)
     def _on_preview(self, message: PreviewTrade) -> Any:
         if not self._guards.known:
             self.context.stash()
             return None
-        return self._enter(Opening(plan=message.plan, reply=self._owed(message.plan), asked_at=self.context.now()))
+        owed = self._owed(message.plan)
+        return self._enter(Opening.of(message.plan, owed, self.context.now(), command_id="", by=""))
 
     @handles(OpenTrade)
     def _on_open(self, message: OpenTrade) -> Any:
         if not self._guards.known:
             self.context.stash()
             return None
-        return self._enter(
-            Opening(
-                plan=message.plan,
-                reply=self._owed(message.plan),
-                asked_at=message.asked_at or self.context.now(),
-                command_id=message.command_id,
-                by=message.by,
-            )
-        )
+        owed, asked_at = self._owed(message.plan), message.asked_at or self.context.now()
+        return self._enter(Opening.of(message.plan, owed, asked_at, command_id=message.command_id, by=message.by))
 
     def _owed(self, plan: TradePlan) -> Reply:
         if plan.account not in self._queues:
@@ -135,12 +95,23 @@ class GuardedOpenings(Actor):
         return LATER
 
     def _begin(self, opening: Opening) -> None:
-        if opening.command_id:
-            seed = f"{self._salt}/{opening.command_id}/{opening.attempt}".encode()
-            opening.trade_id = new_trade_id(int.from_bytes(sha256(seed).digest()[:8]))
-            self._ask(opening, "journal", addresses.STORE, LoadStream(stream=addresses.trade_stream(opening.trade_id)))
+        opening.looked_up = 0
+        if opening.preview is not None:
+            self.ask_view(opening)  # its guards were asked on main
+        elif opening.promise is not None:
+            self._look_up(opening)
+        elif opening.command_id:
+            for part in opening.parts:
+                part.forget()
+                part.trade_id = fan_out.slice_id(self._salt, opening.command_id, part.name, opening.attempt)
+            self._look_up(opening)
         else:
             self._at_the_door(opening)
+
+    def _look_up(self, opening: Opening) -> None:
+        """Ask whether the next of its parts has a journal already."""
+        trade_id = opening.parts[opening.looked_up].trade_id
+        self._ask(opening, "journal", addresses.STORE, LoadStream(stream=addresses.trade_stream(trade_id)))
 
     def _ask(self, opening: Opening, step: str, path: str, question: object) -> None:
         self.context.ask(path, question, timeout_seconds=ASK_SECONDS, tag=f"{step}/{opening.plan.account}")
@@ -152,15 +123,20 @@ class GuardedOpenings(Actor):
 
     def _finish(self, opening: Opening, answer: Any) -> None:
         self._leave(opening)
-        opening.reply.answer(answer)
+        if opening.reply is not None:
+            opening.reply.answer(answer)
 
     def _refuse(self, opening: Opening, text: str, *, outside: bool = False) -> None:
         self.context.log.info("opening_refused", symbol=opening.plan.symbol, text=text)
+        self._withdraw(opening)
+        self._leave(opening)
+        if opening.reply is not None:
+            opening.reply.refuse(TroubleOutside(text) if outside else Refused(text))
+
+    def _withdraw(self, opening: Opening) -> None:
         if opening.admitted is not None:
             book = addresses.position_book(opening.plan.account)
             self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
-        self._leave(opening)
-        opening.reply.refuse(TroubleOutside(text) if outside else Refused(text))
 
     def _leave(self, opening: Opening) -> None:
         queue = self._queues[opening.plan.account]
@@ -170,7 +146,7 @@ class GuardedOpenings(Actor):
 
     def _is_anothers(self, message: Answered | NotAnswered) -> bool:
         """Hand on what was asked for something else than an opening."""
-        if isinstance(message.tag, Part):
+        if isinstance(message.tag, PartOfMany):
             self._live.on_answer(message.tag, message)
         elif isinstance(message.tag, Errand):
             self._guards.on_answer(message.tag, message)
@@ -209,6 +185,8 @@ class GuardedOpenings(Actor):
 
     # --- the guards an order passes -----------------------------------------------------------------------------------
     def _at_the_door(self, opening: Opening) -> None:
+        for part in opening.parts:
+            part.forget()
         opening.passed = False  # it may be here once more, and is not on its way beside itself
         verdicts = guards.at_the_door(opening.plan, self._guards.safety, self._terms, lost_lock=self._lost_lock())
         if self._passes(opening, verdicts):
@@ -239,6 +217,9 @@ class GuardedOpenings(Actor):
 
     def _on_intents(self, opening: Opening, unsettled: tuple[UnsettledEffect, ...]) -> None:
         opening.waiting = guards.waiting_entries(each.effect.request for each in unsettled)
+        self.ask_view(opening)
+
+    def ask_view(self, opening: Opening) -> None:
         question = OpeningViewQuestion(symbol=opening.plan.symbol)
         self._ask(opening, "view", addresses.client(opening.plan.account), question)
 
@@ -247,8 +228,10 @@ class GuardedOpenings(Actor):
         if view is None or sized is None:
             raise RuntimeError("an opening reached the guards without a size")
         past = history(turns)
+        sizes = [part.sized for part in opening.parts if part.sized is not None]
         order = guards.Order(
-            sized=sized,
+            sized=fan_out.together(sizes),
+            slices=len(sizes),
             name=opening.order,
             signal_key=opening.signal_key,
             balance=view.balance,
@@ -260,9 +243,10 @@ class GuardedOpenings(Actor):
         if not self._passes(opening, verdicts):
             return
         if not opening.command_id:
-            self._finish(opening, _told_dry(sized) if self._terms.dry_run else sized)
+            parts = [_told_dry(part) for part in opening.parts] if self._terms.dry_run else opening.parts
+            self.on_previewed(opening, OrderPreview(plan=opening.plan, slices=outcomes(parts)), view)
         elif self._terms.dry_run:
-            self._stay_dry(opening, sized)
+            self._stay_dry(opening)
         else:
             opening.passed = True
             self.on_passed(opening, view)
@@ -272,26 +256,36 @@ class GuardedOpenings(Actor):
         known = {trade.trade_id for trade in past}
         for queue in self._queues.values():
             for each in queue:
-                if each.passed and each.sized is not None and each.trade_id not in known:
-                    yield PastTrade(
-                        trade_id=each.trade_id,
-                        account=each.plan.account,
-                        symbol=each.plan.symbol,
-                        side=each.plan.position_side,
-                        order=each.order,
-                        signal_key=each.signal_key,
-                        opened_at=self.context.now(),
-                        quantity=each.sized.quantity,
-                        margin_usdt=each.sized.margin_usdt,
-                        notional_usdt=each.sized.notional_usdt,
-                        equity_usdt=ZERO,
-                    )
+                for part in each.open_parts if each.passed else ():
+                    if part.sized is not None and part.trade_id not in known:
+                        yield self._as_past(each, part, part.sized)
 
-    def _stay_dry(self, opening: Opening, sized: SizedPlan) -> None:
-        label = opening.label
+    def _as_past(self, opening: Opening, part: Part, sized: SizedPlan) -> PastTrade:
+        return PastTrade(
+            trade_id=part.trade_id,
+            account=part.plan.account,
+            symbol=part.plan.symbol,
+            side=part.plan.position_side,
+            order=opening.order,
+            signal_key=opening.signal_key,
+            opened_at=self.context.now(),
+            quantity=sized.quantity,
+            margin_usdt=sized.margin_usdt,
+            notional_usdt=sized.notional_usdt,
+            equity_usdt=ZERO,
+        )
+
+    def _stay_dry(self, opening: Opening) -> None:
+        head = _told_dry(opening.head)
+        if head.sized is None:
+            raise RuntimeError("an order stays dry without a size")
+        label = label_of(head.plan, head.trade_id)
         self.context.log.info("order_stayed_dry", trade=label)
-        answer = TradeAccepted(trade_id=opening.trade_id, number=0, label=label, sized=_told_dry(sized), dry_run=True)
-        self._finish(opening, answer)
+        others = outcomes(_told_dry(part) for part in opening.parts if part is not opening.head)
+        self._finish(
+            opening,
+            TradeAccepted(trade_id=head.trade_id, number=0, label=label, sized=head.sized, dry_run=True, others=others),
+        )
 
     # --- what a person asks of the guards ------------------------------------------------------------------------
     @handles(GuardsQuestion)
@@ -319,5 +313,7 @@ class GuardedOpenings(Actor):
         self._guards.load()
 
 
-def _told_dry(sized: SizedPlan) -> SizedPlan:
-    return replace(sized, notes=(*sized.notes, "DRY RUN: it passes every check, and nothing is sent (DRY_RUN)"))
+def _told_dry(part: Part) -> Part:
+    note = "DRY RUN: it passes every check, and nothing is sent (DRY_RUN)"
+    sized = None if part.sized is None else replace(part.sized, notes=(*part.sized.notes, note))
+    return replace(part, sized=sized)

@@ -8,10 +8,13 @@ so the same command twice, or again after a crash, finds the trade it opened. On
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from actors.guarded_openings import GuardedOpenings, Opening
+from actors.fanned_openings import FannedOpenings
 from actors.messages import addresses
 from actors.messages.accounts import (
     AdmitTrade,
@@ -19,12 +22,10 @@ from actors.messages.accounts import (
     BookReading,
     EnsureLeverage,
     TradeAdmitted,
-    WithdrawAdmission,
 )
 from actors.messages.alerts import RaiseAlert
-from actors.messages.guarding import (
-    STREAM,
-)
+from actors.messages.fanning import HalfPromised, MirrorPromised
+from actors.messages.guarding import STREAM
 from actors.messages.keeping import WritesFailing, WritesWork
 from actors.messages.market import WatchPrice
 from actors.messages.storing import (
@@ -33,6 +34,7 @@ from actors.messages.storing import (
     AppendRefused,
     NextNumber,
     PromisedEffect,
+    Settle,
     StoredStream,
     StreamSummary,
 )
@@ -45,21 +47,26 @@ from actors.messages.trading import (
 )
 from actors.model.account import OpeningView
 from actors.model.guarding import GuardTerms, SafetyState
+from actors.model.money import ZERO
 from actors.model.trade import BackstopSettings, TradeParameters
-from actors.model.trade_plan import SizedPlan
+from actors.model.trade_plan import Follower, SizedPlan, TradePlan
+from actors.openings import Opening, Part, label_of
 from actors.ports import FencePort
-from actors.rules import risk
+from actors.rules import fan_out, risk
+from actors.rules.fan_out_news import slice_not_opened
 from actors.rules.guards import Verdict
 from actors.rules.opening import judge, liquidation_estimate, opened_news
+from actors.rules.refusals import Refusal
 from runtime import LATER, Restarted, handles
 
 ASK_SECONDS = 15.0
 READING_SECONDS = 3.0
 OLDEST_READING = timedelta(seconds=15)  # of the account, when a trade sized by it is committed
+OLDEST_PROMISE = timedelta(seconds=fan_out.PROMISE_SECONDS)
 MOST_READINGS = 3  # of the account for one trade
 
 
-class TradeDesk(GuardedOpenings):
+class TradeDesk(FannedOpenings):
     def __init__(
         self,
         *,
@@ -69,8 +76,9 @@ class TradeDesk(GuardedOpenings):
         guards: GuardTerms,
         fence: FencePort,
         salt: str,
+        mirrors: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(accounts=accounts, guards=guards, fence=fence, salt=salt)
+        super().__init__(accounts=accounts, mirrors=mirrors, guards=guards, fence=fence, salt=salt)
         self._parameters = parameters
         self._backstop = backstop
         self._next |= {
@@ -88,15 +96,28 @@ class TradeDesk(GuardedOpenings):
 
     # --- the steps ------------------------------------------------------------------------------------------------
     def _on_journal(self, opening: Opening, stored: StoredStream) -> None:
-        if not stored.facts:
-            self._at_the_door(opening)
-            return
-        first = stored.facts[0]
-        if isinstance(first, TradeOpened) and first.opened_by == opening.order:
-            self._accept(opening, first, already_open=not opening.commits)
-        else:  # another command's trade has this id by chance
+        first = stored.facts[0] if stored.facts else None
+        if opening.promise is not None:
+            self._on_promised_journal(opening, first)
+        elif isinstance(first, TradeOpened) and first.opened_by == opening.order:
+            self.answer_found(opening, first)
+        elif first is not None:  # another command's trade has this id by chance
             opening.attempt += 1
             self._begin(opening)
+        elif opening.looked_up + 1 < len(opening.parts):
+            opening.looked_up += 1
+            self._look_up(opening)
+        else:
+            self._at_the_door(opening)
+
+    def _on_promised_journal(self, opening: Opening, first: object) -> None:
+        if first is None:
+            self.take_up(opening)
+        elif isinstance(first, TradeOpened) and first.opened_by == opening.order:
+            self.context.tell(addresses.STORE, Settle(effect_key=opening.promise_key, note="opened before"))
+            self._accept(opening, first)
+        else:
+            self._refuse(opening, "another command's trade has its id: write the order again")
 
     def _on_view(self, opening: Opening, view: OpeningView | None) -> None:
         symbol = opening.plan.symbol
@@ -112,26 +133,41 @@ class TradeDesk(GuardedOpenings):
         opening.book = book
         if opening.view is None:
             raise RuntimeError("an opening reached the book without a reading of the account")
-        verdict = judge(
-            opening.plan,
-            opening.view,
-            book,
-            distance=self._backstop.distance,
-            min_ticks=self._backstop.min_ticks,
-        )
-        wrong = () if isinstance(verdict, SizedPlan) else verdict
-        text = "\n".join(refusal.text for refusal in wrong)
-        fields = sorted({refusal.field for refusal in wrong})
-        if not self._passes(opening, (Verdict("validation", {"wrong": fields}, text),)):
+        view = self.sizing_view(opening, opening.view)
+        wrong: dict[str, tuple[Refusal, ...]] = {}
+        for part in opening.parts:
+            ahead = fan_out.beside(book, part.plan.position_side, sum(each.sized is not None for each in opening.parts))
+            verdict = self.judged(opening, part, view, ahead)
+            if isinstance(verdict, SizedPlan):
+                part.sized = verdict
+            else:
+                wrong[part.name] = verdict
+                part.refused = "; ".join(refusal.text for refusal in verdict)
+        text = "" if opening.open_parts else "\n".join(fan_out.refusal_lines(wrong))
+        if opening.preview is not None:
+            self.mirror_previewed(opening)
             return
-        opening.sized = verdict if isinstance(verdict, SizedPlan) else None
-        self._ask(opening, "turns", addresses.STORE, self._guards.look_back)
+        if opening.promise is not None:
+            self._on_mirror_judged(opening, view, text)
+            return
+        fields = sorted({refusal.field for refusals in wrong.values() for refusal in refusals})
+        if self._passes(opening, (Verdict("validation", {"wrong": fields}, text),)):
+            self._ask(opening, "turns", addresses.STORE, self._guards.look_back)
+
+    def _on_mirror_judged(self, opening: Opening, view: OpeningView, text: str) -> None:
+        if text:
+            self._refuse(opening, text)
+        else:
+            self.on_passed(opening, view)
+
+    def judge(self, plan: TradePlan, view: OpeningView, book: BookReading) -> SizedPlan | tuple[Refusal, ...]:
+        return judge(plan, view, book, distance=self._backstop.distance, min_ticks=self._backstop.min_ticks)
 
     def on_passed(self, opening: Opening, view: OpeningView) -> None:
-        leverage = opening.plan.leverage
+        leverage = opening.head.plan.leverage
         held = bool(view.positions) and all(each.leverage == leverage for each in view.positions)
         if not held:  # nothing live has another one, or the plan would have been refused
-            request = EnsureLeverage(symbol=opening.plan.symbol, leverage=opening.plan.leverage)
+            request = EnsureLeverage(symbol=opening.plan.symbol, leverage=leverage)
             self._ask(opening, "leverage", addresses.client(opening.plan.account), request)
         else:
             self._on_leverage(opening, True)
@@ -140,50 +176,99 @@ class TradeDesk(GuardedOpenings):
         view, sized = opening.view, opening.sized
         if view is None or sized is None:
             raise RuntimeError("an opening reached its admission without a size")
-        plan = sized.plan  # with the prices that a net target's quantities made
+        self._admit(self._draft(opening, opening.head, view), liquidation_estimate(sized, view), opening)
+
+    def admit(self, opening: Opening) -> None:
+        promise = opening.promise
+        if not isinstance(promise, HalfPromised):
+            raise TypeError("only the other half of a dual comes with its sizes")
+        self._admit(promise.draft, promise.liquidation_price, opening)
+
+    def _admit(self, draft: TradeOpened, liquidation_price: Decimal | None, opening: Opening) -> None:
+        plan = draft.sized.plan  # with the prices that a net target's quantities made
+        opening.fact = None
+        opening.draft = draft
         request = AdmitTrade(
-            trade_id=opening.trade_id,
+            trade_id=draft.trade_id,
             symbol=plan.symbol,
             position_side=plan.position_side,
-            position_index=view.position_mode.index_for(plan.position_side),
+            position_index=draft.position_index,
             stop_price=plan.stop_price,
-            tick_size=view.instrument.tick_size,
-            liquidation_price=liquidation_estimate(sized, view),
+            tick_size=draft.instrument.tick_size,
+            liquidation_price=liquidation_price,
             leverage=plan.leverage,
         )
         self._ask(opening, "admit", addresses.position_book(plan.account), request)
+
+    def _draft(self, opening: Opening, part: Part, view: OpeningView) -> TradeOpened:
+        """Give a slice's first fact but for its number, its backstop and the time."""
+        if part.sized is None:
+            raise RuntimeError(f"slice {part.trade_id} has no size")
+        promise = opening.promise
+        follows = promise.follows if isinstance(promise, MirrorPromised) else ""
+        return TradeOpened(
+            trade_id=part.trade_id,
+            number=0,
+            label=label_of(part.plan, part.trade_id),
+            sized=part.sized,
+            instrument=view.instrument,
+            fees=view.fees,
+            position_index=view.position_mode.index_for(part.plan.position_side),
+            backstop_price=ZERO,
+            parameters=self._parameters,
+            opened_by=opening.order,
+            opened_at=opening.asked_at,
+            signal_key=promise.signal_key if isinstance(promise, MirrorPromised) else opening.signal_key,
+            equity_usdt=view.balance.equity_usdt,
+            followers=tuple(
+                Follower(account=each.account, trade_id=each.trade_id) for each in self._mirrors_of(opening, part)
+            ),
+            follows=follows,
+        )
+
+    def _mirrors_of(self, opening: Opening, part: Part) -> tuple[MirrorPromised, ...]:
+        """Give what is promised on the mirror accounts for a slice of an order on main."""
+        view, plan = opening.view, opening.plan
+        if opening.promise is not None or view is None:
+            return ()
+        available = view.balance.available_usdt
+        return tuple(
+            MirrorPromised(
+                trade_id=fan_out.slice_id(self._salt, opening.command_id, f"{account}/{part.name}", 0),
+                plan=fan_out.mirrored(part.plan, account, available),
+                order=opening.order,
+                signal_key=opening.signal_key,
+                follows=part.trade_id,
+                main_label=label_of(part.plan, part.trade_id),
+                main_available_usdt=available,
+                promised_at=opening.asked_at,
+            )
+            for account in self.mirrors_of(plan)
+        )
 
     def _on_admitted(self, opening: Opening, admitted: TradeAdmitted) -> None:
         opening.admitted = admitted
         self._ask(opening, "number", addresses.STORE, NextNumber(counter="trade"))
 
     def _on_number(self, opening: Opening, number: int) -> None:
-        view, sized, admitted = opening.view, opening.sized, opening.admitted
-        if view is None or sized is None or admitted is None:
+        admitted, draft = opening.admitted, opening.draft
+        if admitted is None or draft is None:
             raise RuntimeError("an opening reached its commit incomplete")
         if self._guards.safety.state is not SafetyState.ACTIVE:  # it was set while this was under way
-            self._at_the_door(opening)
+            if opening.promise is None:
+                self._at_the_door(opening)
+            else:
+                self.take_up(opening)
             return
-        if self.context.now() - view.read_at > OLDEST_READING:
+        read_at = opening.asked_at if opening.view is None else opening.view.read_at  # a half is as old as its promise
+        if self.context.now() - read_at > (OLDEST_READING if opening.view is not None else OLDEST_PROMISE):
             self._judge_anew(opening)
             return
-        opening.fact = TradeOpened(
-            trade_id=opening.trade_id,
-            number=number,
-            label=opening.label,
-            sized=sized,
-            instrument=view.instrument,
-            fees=view.fees,
-            position_index=view.position_mode.index_for(opening.plan.position_side),
-            backstop_price=admitted.backstop_price,
-            parameters=self._parameters,
-            opened_by=opening.order,
-            opened_at=self.context.now(),
-            signal_key=opening.signal_key,
-            equity_usdt=view.balance.equity_usdt,
+        opening.fact = replace(
+            draft, number=number, backstop_price=admitted.backstop_price, opened_at=self.context.now()
         )
         opening.commits += 1
-        self._commit(opening.fact)
+        self._commit(opening, opening.fact)
 
     def _judge_anew(self, opening: Opening) -> None:
         """Begin again with a fresh reading: a process that was frozen meanwhile knows an account of long ago."""
@@ -196,12 +281,14 @@ class TradeDesk(GuardedOpenings):
                 outside=True,
             )
             return
-        book = addresses.position_book(opening.plan.account)
-        self.context.tell(book, WithdrawAdmission(trade_id=opening.trade_id))
+        self._withdraw(opening)
         opening.admitted = None
-        self._at_the_door(opening)
+        if opening.promise is None:
+            self._at_the_door(opening)
+        else:
+            self.take_up(opening)
 
-    def _commit(self, fact: TradeOpened) -> None:
+    def _commit(self, opening: Opening, fact: TradeOpened) -> None:
         plan = fact.sized.plan
         room = addresses.positions(plan.account)
         effects = (
@@ -217,6 +304,7 @@ class TradeDesk(GuardedOpenings):
                 owner=addresses.ALERT_DISPATCHER,
                 request=RaiseAlert(alert=opened_news(fact), raised_at=self.context.now()),
             ),
+            *self._promises(opening),
         )
         summary = StreamSummary(
             kind="trade",
@@ -233,9 +321,42 @@ class TradeDesk(GuardedOpenings):
                 expected_sequence=0,
                 facts=(fact,),
                 effects=effects,
+                settles=(opening.promise_key,) if opening.promise_key else (),
                 register=summary,
                 confirm_to=self.context.path,
             ),
+        )
+
+    def _promises(self, opening: Opening) -> Iterator[PromisedEffect]:
+        """Give the slices that are promised with this one: its mirrors', and on main the other half."""
+        promise, desk = opening.promise, self.context.path
+        mirrors = promise.mirrors if isinstance(promise, HalfPromised) else self._mirrors_of(opening, opening.head)
+        slices: list[HalfPromised | MirrorPromised] = list(mirrors)
+        for part in opening.parts:
+            if part is opening.head or opening.view is None:
+                continue
+            if part.refused:
+                yield self._not_opened(part)
+            elif part.sized is not None:
+                slices.insert(
+                    0,
+                    HalfPromised(
+                        draft=self._draft(opening, part, opening.view),
+                        liquidation_price=liquidation_estimate(part.sized, opening.view),
+                        mirrors=self._mirrors_of(opening, part),
+                        promised_at=self.context.now(),
+                    ),
+                )
+        for each in slices:
+            yield PromisedEffect(key=f"slice/{each.trade_id}", destination=desk, owner=desk, request=each)
+
+    def _not_opened(self, part: Part) -> PromisedEffect:
+        alert = slice_not_opened(part.plan, part.trade_id, part.refused)
+        return PromisedEffect(
+            key=f"alert/{part.trade_id}/not_opened",
+            destination=addresses.ALERT_DISPATCHER,
+            owner=addresses.ALERT_DISPATCHER,
+            request=RaiseAlert(alert=alert, raised_at=self.context.now()),
         )
 
     @handles(Appended)
@@ -245,7 +366,7 @@ class TradeDesk(GuardedOpenings):
             return
         opening = self._committing(message.stream)
         if opening is not None and opening.fact is not None:
-            self._accept(opening, opening.fact, already_open=False)
+            self._accept(opening, opening.fact)
 
     @handles(AppendRefused)
     def _on_append_refused(self, message: AppendRefused) -> None:
@@ -261,19 +382,17 @@ class TradeDesk(GuardedOpenings):
         heads = (queue[0] for queue in self._queues.values() if queue)
         return next((each for each in heads if addresses.trade_stream(each.trade_id) == stream), None)
 
-    def _accept(self, opening: Opening, fact: TradeOpened, *, already_open: bool) -> None:
+    def _accept(self, opening: Opening, fact: TradeOpened) -> None:
+        self._accepted(fact, already_open=False)
+        self._opened(
+            opening,
+            TradeAccepted(trade_id=fact.trade_id, number=fact.number, label=fact.label, sized=fact.sized),
+            fact,
+        )
+
+    def _accepted(self, fact: TradeOpened, *, already_open: bool) -> None:
         self.context.tell(addresses.PRICES, WatchPrice(symbol=fact.sized.plan.symbol))
         self.context.log.info("trade_accepted", trade=fact.label, number=fact.number, already_open=already_open)
-        self._finish(
-            opening,
-            TradeAccepted(
-                trade_id=fact.trade_id,
-                number=fact.number,
-                label=fact.label,
-                sized=fact.sized,
-                already_open=already_open,
-            ),
-        )
 
     @handles(Restarted)
     def _on_restarted(self, message: Restarted) -> None:
@@ -281,6 +400,7 @@ class TradeDesk(GuardedOpenings):
         if message.path != addresses.STORE:
             return
         self._guards.load()
+        self._ask_for_promises()
         for queue in self._queues.values():
             if queue and queue[0].fact is not None:
                 queue[0].fact = None

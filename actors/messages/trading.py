@@ -16,13 +16,13 @@ from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
 from actors.model.order import OrderIntent
 from actors.model.trade import Role, TradeParameters
-from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.model.trade_plan import Approach, Follower, SizedPlan, TradePlan
 
 
 # --- asked of the desk -----------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewTrade:
-    """Answered with a SizedPlan, or refused with all that is wrong."""
+    """Answered with OrderPreview, or refused with all that is wrong."""
 
     plan: TradePlan
 
@@ -38,6 +38,31 @@ class OpenTrade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SliceOutcome:
+    """What became of one slice of an order: opened (it has a number), refused, or under way (neither)."""
+
+    account: str
+    approach: Approach
+    trade_id: str = ""
+    number: int = 0
+    label: str = ""
+    sized: SizedPlan | None = None  # None: not known, or refused
+    refused: str = ""  # why it was not opened
+
+    @property
+    def name(self) -> str:
+        return f"{self.approach.value} on {self.account}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPreview:
+    """What an order comes to, slice by slice; nothing was opened. At least one of them is sized."""
+
+    plan: TradePlan  # as asked
+    slices: tuple[SliceOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeAccepted:
     trade_id: str
     number: int
@@ -45,6 +70,7 @@ class TradeAccepted:
     sized: SizedPlan
     already_open: bool = False  # the same command was accepted before
     dry_run: bool = False  # every check passed, and nothing was recorded or sent; the number is 0
+    others: tuple[SliceOutcome, ...] = ()  # the other slices of the same order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +149,8 @@ class TradeOpened:
     opened_at: datetime
     signal_key: str = ""  # BTCUSDT:long:29310000, symbol, side and minute of the order; what may be used once
     equity_usdt: Decimal = ZERO  # of the account when it was opened; 0: not known
+    followers: tuple[Follower, ...] = ()  # mirrors' trades that go with it
+    follows: str = ""  # main's trade id, of a mirror's trade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ class Approach(StrEnum):
 
     CONSERVATIVE = "conservative"
     FAST = "fast"
+    DUAL = "dual"  # an order's alone: its slices are one fast and one conservative (rules.fan_out)
     NET_TARGET = "net-target"
     SCREENSHOT = "screenshot"
     SIGNAL = "signal"
@@ -67,7 +68,7 @@ class PlannedRung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradePlan:
-    """One person's order for one slice on one account."""
+    """One person's order for one account, or one slice of it."""
 
     account: str  # "main" or "mirror"
     symbol: str
@@ -83,6 +84,15 @@ class TradePlan:
     cancel_entries_on_first_target: bool = True
     exits: ExitRules = ExitRules()  # noqa: RUF009 - an immutable value
     chat_id: int | None = None  # where its alerts go; None: the default chat
+    mirror: bool = True  # repeat it on the mirror accounts, where there are any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """A mirror's trade that goes with one of main's. It may turn out never to have been opened."""
+
+    account: str
+    trade_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

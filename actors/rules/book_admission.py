@@ -24,6 +24,7 @@ from actors.rules.limits import MOST_CONDITIONALS, SPARE_CONDITIONALS
 
 # The desk has 15 s for each of its steps after an admission; a monitor tells its slice within moments of its start.
 ADMISSION_PATIENCE = timedelta(seconds=60)
+_LOADING = "still being loaded"
 
 
 def reading(book: Book, symbol: str) -> BookReading:
@@ -53,8 +54,13 @@ def not_known(book: Book, symbol: str, now: datetime) -> str | None:
     if book.awaited is not None and (not silent or (not symbol and now >= book.silent_from)):
         return None
     if now < book.silent_from:
-        return f"the {book.account} account's trades are still being loaded; try again in a few seconds"
+        return f"the {book.account} account's trades are {_LOADING}; try again in a few seconds"
     return f"{symbol} is held back: its trade {', '.join(silent)} does not report what it holds; look at /health"
+
+
+def is_passing(refusal: str) -> bool:
+    """Tell whether a refusal of the book's is over in moments by itself: a start, a restart."""
+    return _LOADING in refusal
 
 
 def admit(turn: Turn, request: AdmitTrade) -> str | None:

@@ -92,6 +92,8 @@ HELP: dict[str, tuple[str, ...]] = {
         "/trade BTCUSDT long approach fast slippage 0.3% targets 66000,68000 stop 62800 risk 1% leverage 10",
         "Two entries, more at the nearest, for 200 USDT of margin:",
         "/trade BTCUSDT long entries 64000,63000 weights front targets 66000 stop 62000 margin 200usdt leverage 5",
+        "Half at once, half at limits, as two trades that share nothing but the price:",
+        "/trade BTCUSDT long approach dual entries 64000,63500 targets 66000,68000 stop 62800 margin 2% leverage 10",
         "preset NAME takes the words of a preset from the settings; what the line says itself wins.",
         "At the market:",
         "/trade XRPUSDT short entries market targets 2.1,2.0,1.9,1.8 stop 2.35 margin 1% leverage 5",

@@ -117,6 +117,7 @@ class Order:
     signal_key: str
     balance: Balance
     unsettled: Mapping[str, Decimal] = field(default_factory=dict)  # by trade id: entries without an answer, base units
+    slices: int = 1  # trades that it opens on its account
 
     @property
     def plan(self) -> TradePlan:
@@ -196,13 +197,18 @@ def _idempotency(order: Order, others: Sequence[PastTrade], terms: GuardTerms, n
 def _open_trades(order: Order, there: Sequence[PastTrade], terms: GuardTerms) -> Verdict:
     count = sum(trade.result is None for trade in there)
     figures: Figures = {"open_trades": count, "limit": terms.most_open_trades}
-    if count < terms.most_open_trades:
+    if count + order.slices <= terms.most_open_trades:
         return Verdict("open_trades", figures)
     text = (
-        f"{count} trades are open on {order.plan.account}, and {terms.most_open_trades} are the most: "
+        f"{count} trades are open on {order.plan.account}{_and_more(order)}, and {terms.most_open_trades} are the "
+        "most: "
         "close one with /close, or raise MAX_OPEN_TRADES"
     )
     return Verdict("open_trades", figures, text)
+
+
+def _and_more(order: Order) -> str:
+    return "" if order.slices == 1 else f" and this order opens {order.slices}"
 
 
 def in_flight_margin(there: Sequence[PastTrade], order: Order) -> Decimal:

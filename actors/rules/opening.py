@@ -21,6 +21,7 @@ from actors.rules.net_plan import planned_holding, with_placeholders, with_price
 from actors.rules.refusals import Refusal
 from actors.rules.size_words import asked_words, entry_price_words
 from actors.rules.sizing import size
+from actors.rules.trade_names import on_account
 
 
 def judge(
@@ -96,11 +97,12 @@ def opened_news(fact: TradeOpened) -> Alert:
         for rung, quantity in zip(plan.rungs, sized.rung_quantities, strict=True)
         if quantity
     )
+    named = f"#{fact.number} {plan.symbol} {plan.position_side.value}{on_account(plan.account)}"
     return Alert(
         kind="trade_opened",
         severity=Severity.INFO,
         key=f"{fact.trade_id}/trade_opened",
-        title=f"#{fact.number} {plan.symbol} {plan.position_side.value}: opened ({plan.approach.value})",
+        title=f"{named}: opened ({plan.approach.value})",
         lines=(
             f"entries {entries} {base}",
             f"targets {rungs} {base}",

@@ -50,7 +50,8 @@ def complete(reading: Reading, presets: Mapping[str, str]) -> None:
     entries = written.get("entries")
     if entries is not None and "@" in entries:
         values.pop("weights", None)
-    if entries is not None and "market" not in entries.lower():
+    dual = (approach or values.get("approach", "").lower()) == Approach.DUAL  # its fast half has a bound all the same
+    if entries is not None and "market" not in entries.lower() and not dual:
         values.pop("slippage", None)
     reading.values = {**values, **written, "preset": name}
 

@@ -3,6 +3,7 @@
     XRPUSDT long --entries 1.19,1.18 --targets 1.2,1.21,1.22,1.23 --stop 1.15 --margin 2% --leverage 10
     /trade XRPUSDT long entries market targets 1.2@60%,1.21@40% stop 1.15 margin 200usdt leverage 10
     /trade XRPUSDT long approach fast slippage 0.3% targets 1.2,1.21 stop 1.15 risk 1% leverage 10
+    /trade XRPUSDT long approach dual entries 1.19,1.18 targets 1.2,1.21 stop 1.15 margin 2% leverage 10 mirror off
     /trade XRPUSDT long preset swing entries 1.19,1.18 weights front targets 1.2,1.21 stop 1.15
 
 Words may carry two hyphens, a dash that a phone made of them, or none; fields come in any order. A share behind an
@@ -55,7 +56,7 @@ def parse_plan(
     text: str,
     *,
     rung_fractions: Sequence[Decimal] = USUAL_FRACTIONS,
-    approaches: Sequence[Approach] = (Approach.CONSERVATIVE, Approach.FAST, Approach.NET_TARGET),
+    approaches: Sequence[Approach] = (Approach.CONSERVATIVE, Approach.FAST, Approach.DUAL, Approach.NET_TARGET),
     presets: Mapping[str, str] = NO_PRESETS,
     fast_slippage: Decimal = FAST_SLIPPAGE,
     accounts: Sequence[str] = ("main",),
@@ -77,16 +78,19 @@ def parse_plan(
     """
     reading = read_words(text)
     complete(reading, presets)
-    fast = Approach.FAST in approaches and reading.values.get("approach", "").lower() == Approach.FAST
+    written = reading.values.get("approach", "").lower()
+    fast = Approach.FAST in approaches and written == Approach.FAST
+    bounded = fast or (Approach.DUAL in approaches and written == Approach.DUAL)
     entries = _fast_entry(reading) if fast else _entries(reading)
     exits, net = read_options(reading), is_net_target(reading)  # whose target and stop follow from quantities
     rungs = () if net else _rungs(reading, rung_fractions)
     stop = ZERO if net else _figure(reading, "stop", single_price(reading.values.get("stop", "")))
     size = _size(reading)
     times = _figure(reading, "leverage", leverage(reading.values.get("leverage", "")))
-    slippage = _slippage(reading, fast_slippage if fast else None)
+    slippage = _slippage(reading, fast_slippage if bounded else None)
     approach = _one_of(reading, "approach", [each.value for each in approaches])
     account = _one_of(reading, "account", accounts)
+    mirror = _one_of(reading, "mirror", ("on", "off"))
     if reading.problems or reading.side is None or size is None:
         return tuple(reading.problems)
     return TradePlan(
@@ -104,6 +108,7 @@ def parse_plan(
         cancel_entries_on_first_target=cancel_entries_on_first_target,
         exits=exits,
         chat_id=chat_id,
+        mirror=mirror == "on",
     )
 
 

@@ -33,14 +33,26 @@ _FIELDS = {
     "approach": "approach",
     "preset": "preset",
     "account": "account",
+    "mirror": "mirror",
 }
 # Exit rules; what they mean is in rules.plan_options.
 _OPTIONS = ("net", "floor", "loss", "breakeven", "follow", "trail", "trail-from", "leave-after", "expire")
 _FIELDS |= {name: name for name in _OPTIONS}
 FIELD_WORDS = frozenset(_FIELDS)
-_TAKE_A_WORD = {"approach", "account", "entries", "weights", "preset", "breakeven", "follow", "floor", "expire"}
+_TAKE_A_WORD = {
+    "approach",
+    "account",
+    "mirror",
+    "entries",
+    "weights",
+    "preset",
+    "breakeven",
+    "follow",
+    "floor",
+    "expire",
+}
 _UNITS = {"margin": "usdt"}  # a word that ends a figure, as in "200 usdt"
-_KNOWN = "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset or account"
+_KNOWN = "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset, account or mirror"
 _SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "buy": PositionSide.LONG, "sell": PositionSide.SHORT}
 _DASHES = "-\u2013\u2014\u2212"  # a phone turns two hyphens into one dash
 _SYMBOL = re.compile(r"[A-Z0-9]{2,20}USDT")
@@ -111,6 +123,8 @@ def _read_fields(words: Sequence[str], *, headless: bool) -> tuple[Reading, list
 def _field_named(reading: Reading, word: str, current: str | None, *, may_guess: bool) -> str | None:
     """Give the field that a word names, if need be by a guess at a misspelt one; None when it names none."""
     bare = word.lstrip(_DASHES).lower()
+    if current == "account" and word.lower() == "mirror" and not reading.values[current]:
+        return None  # the account's name, not the field
     if bare in _FIELDS:
         return _FIELDS[bare]
     takes_a_word = current in _TAKE_A_WORD and not reading.values[current]

@@ -19,6 +19,7 @@ from actors.model.trade import Leg, LegState, Role, Trade
 from actors.rules.exit_words import EXPIRED, rule_news, slippage_lines
 from actors.rules.next_orders import NO_POSITION, refused_in_a_row
 from actors.rules.position_life import AT_BREAKEVEN
+from actors.rules.trade_names import on_account
 
 _REASONS = {
     ExitReason.PERSON: "closed on request",
@@ -68,7 +69,7 @@ def _alert(trade: Trade, kind: str, severity: Severity, about: str, title: str, 
         kind=kind,
         severity=severity,
         key=f"{trade.trade_id}/{kind}/{about}",
-        title=f"#{trade.number} {trade.plan.symbol} {trade.side.value}: {title}",
+        title=f"#{trade.number} {trade.plan.symbol} {trade.side.value}{on_account(trade.plan.account)}: {title}",
         lines=lines,
         chat_id=trade.plan.chat_id,
         subject=trade.label,

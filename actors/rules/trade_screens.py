@@ -6,18 +6,18 @@ old that knowledge is; what is not known is called unknown, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from actors.messages.market import PriceReading
 from actors.messages.storing import StreamSummary
-from actors.messages.trading import TradeAccepted, TradeReading
+from actors.messages.trading import OrderPreview, SliceOutcome, TradeAccepted, TradeReading
 from actors.model.money import plain
 from actors.model.position import PositionSide
 from actors.model.screen import Screen
-from actors.model.trade_plan import SizedPlan
+from actors.model.trade_plan import SizedPlan, TradePlan
 from actors.rules import exit_words
 from actors.rules.ages import span
 from actors.rules.chat_commands import confirm_buttons, say_button
@@ -145,26 +145,41 @@ def with_silent(screen: Screen, registered: Sequence[StreamSummary], trades: Seq
 
 
 # --- opening ----------------------------------------------------------------------------------------------------
-def preview(sized: SizedPlan, nonce: str, seconds: float) -> Screen:
-    """Show what a plan comes to, with the buttons that open it or do not."""
-    return Screen(
-        title=f"Open {_plan_title(sized)}?",
-        lines=(*_plan_lines(sized), "", f"Nothing is sent before you confirm, within {seconds:.0f} s."),
+def preview(order: OrderPreview, nonce: str, seconds: float) -> Screen:
+    """Show what an order comes to, with the buttons that open it or do not."""
+    shown = plan_shown(order)
+    return replace(
+        shown,
+        lines=(*shown.lines, "", f"Nothing is sent before you confirm, within {seconds:.0f} s."),
         buttons=confirm_buttons(nonce, "Confirm"),
     )
 
 
-def plan_shown(sized: SizedPlan) -> Screen:
-    """Show what a plan comes to, to one who is asked elsewhere and has all the time."""
-    return Screen(title=f"Open {_plan_title(sized)}?", lines=_plan_lines(sized))
+def plan_shown(order: OrderPreview) -> Screen:
+    """Show what an order comes to, slice by slice, to one who is asked elsewhere and has all the time."""
+    title = f"Open {_plan_title(order.plan)}?"
+    if len(order.slices) == 1 and order.slices[0].sized is not None:
+        return Screen(title=title, lines=plan_lines(order.slices[0].sized))
+    blocks = [_preview_block(each) for each in order.slices]
+    count = sum(each.sized is not None for each in order.slices)
+    lines = tuple(line for block in blocks for line in ("", *block))[1:]
+    return Screen(title=title, lines=(f"{count} trade{'s' if count != 1 else ''}:", "", *lines))
 
 
-def _plan_title(sized: SizedPlan) -> str:
-    plan = sized.plan
+def _preview_block(slice_: SliceOutcome) -> tuple[str, ...]:
+    if slice_.refused:
+        return (f"{slice_.name}: will not be opened: {slice_.refused}",)
+    if slice_.sized is None:
+        return (f"{slice_.name}: its account has not answered in time; it is sized when it is opened",)
+    return (f"{slice_.name}:", *plan_lines(slice_.sized))
+
+
+def _plan_title(plan: TradePlan) -> str:
     return f"{plan.symbol} {plan.position_side.value} on {plan.account}"
 
 
-def _plan_lines(sized: SizedPlan) -> tuple[str, ...]:
+def plan_lines(sized: SizedPlan) -> tuple[str, ...]:
+    """Give one slice's plan in figures."""
     plan = sized.plan
     entries = [
         f"entry {place}: {plain(entry.quantity)} at {entry_price_words(entry, plan.position_side)}"
@@ -193,18 +208,39 @@ def _plan_lines(sized: SizedPlan) -> tuple[str, ...]:
 def accepted(answer: TradeAccepted) -> Screen:
     if answer.dry_run:
         return Screen(
-            title=f"DRY RUN: {_plan_title(answer.sized)} passes every check; nothing was sent.",
-            lines=(*_plan_lines(answer.sized), "Nothing was recorded either. Set DRY_RUN=false to trade."),
+            title=f"DRY RUN: {_plan_title(answer.sized.plan)} passes every check; nothing was sent.",
+            lines=(
+                *plan_lines(answer.sized),
+                *_others(answer.others),
+                "Nothing was recorded either. Set DRY_RUN=false to trade.",
+            ),
         )
     already = " (it was opened by this command before)" if answer.already_open else ""
     return Screen(
-        title=f"Trade #{answer.number} opened: {_plan_title(answer.sized)}{already}",
+        title=f"Trade #{answer.number} opened: {_plan_title(answer.sized.plan)}{already}",
         lines=(
             answer.label,
-            *_plan_lines(answer.sized),
+            *plan_lines(answer.sized),
+            *_others(answer.others),
             f"/status {answer.number} follows it, /close {answer.number} leaves it.",
         ),
     )
+
+
+def _others(slices: Sequence[SliceOutcome]) -> Iterator[str]:
+    """Say what became of an order's other slices: each opened, refused with its reason, or under way."""
+    for each in slices:
+        yield ""
+        if each.refused:
+            yield f"{each.name}: not opened: {each.refused}"
+        elif each.number and each.sized is not None:
+            yield f"{each.name}: trade #{each.number} opened ({each.label})"
+            yield from plan_lines(each.sized)
+        elif each.sized is not None:
+            yield f"{each.name}:"
+            yield from plan_lines(each.sized)
+        else:
+            yield f"{each.name}: on its way; an alert says whether it was opened"
 
 
 def refused(what: str, text: str) -> Screen:

@@ -18,6 +18,7 @@ from actors.messages.trading import (
     CloseAccepted,
     CloseTrades,
     OpenTrade,
+    OrderPreview,
     PreviewTrade,
     TradeAccepted,
     TradeReading,
@@ -25,7 +26,7 @@ from actors.messages.trading import (
 )
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
-from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.model.trade_plan import TradePlan
 from actors.rules import guard_screens, health_screen, trade_screens
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
@@ -37,7 +38,7 @@ ReadPlan: TypeAlias = Callable[[str], TradePlan | tuple[Refusal, ...]]
 TRADE_SECONDS = 40.0
 READ_SECONDS = 5.0
 
-codec.register(TradePlan, SizedPlan, TradeReading, TradeAccepted)
+codec.register(TradePlan, OrderPreview, TradeReading, TradeAccepted)
 
 
 class Verbs:
@@ -111,10 +112,10 @@ class Verbs:
         return plan
 
     def _preview(self, body: Answer) -> Answer:
-        sized = self._daemon.system.ask(
+        preview: OrderPreview = self._daemon.system.ask(
             addresses.DESK, PreviewTrade(plan=self._plan(body)), timeout_seconds=TRADE_SECONDS
         )
-        return {"ok": _values(sized), "text": _text(trade_screens.plan_shown(sized))}
+        return {"ok": _values(preview), "text": _text(trade_screens.plan_shown(preview))}
 
     def _open(self, body: Answer) -> Answer:
         question = OpenTrade(command_id=str(body["command_id"]), plan=self._plan(body), by="cli")

@@ -25,7 +25,14 @@ from adapters.cli.exit_options import (
     TrailFromOption,
     TrailOption,
 )
-from adapters.cli.size_options import MarginOption, PresetOption, RiskOption, SlippageOption, WeightsOption
+from adapters.cli.size_options import (
+    MarginOption,
+    MirrorOption,
+    PresetOption,
+    RiskOption,
+    SlippageOption,
+    WeightsOption,
+)
 
 StateOption = Annotated[
     Path | None,
@@ -266,10 +273,11 @@ def trade(
     weights: WeightsOption = "",
     slippage: SlippageOption = "",
     approach: Annotated[
-        str, typer.Option("--approach", help="conservative (by default), fast or net-target.", show_default=False)
+        str, typer.Option("--approach", help="conservative (by default), fast, dual or net-target.", show_default=False)
     ] = "",
     preset: PresetOption = "",
     account: Annotated[str, typer.Option("--account", help="Which account; main by default.", show_default=False)] = "",
+    mirror: MirrorOption = "",
     net: NetOption = "",
     floor: FloorOption = "",
     loss: LossOption = "",
@@ -295,6 +303,7 @@ def trade(
         "approach": approach,
         "preset": preset,
         "account": account,
+        "mirror": mirror,
         "net": net,
         "floor": floor,
         "loss": loss,

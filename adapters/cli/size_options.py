@@ -21,3 +21,6 @@ SlippageOption = Annotated[
 PresetOption = Annotated[
     str, typer.Option("--preset", help="A preset of the settings; what is written here wins over it.")
 ]
+MirrorOption = Annotated[
+    str, typer.Option("--mirror", help="on (by default) or off: repeat the order on the mirror accounts there are.")
+]

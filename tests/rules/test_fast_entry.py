@@ -20,7 +20,7 @@ from actors.rules.limits import Surroundings, refusals
 from actors.rules.opening import opened_news
 from actors.rules.position_life import fold
 from actors.rules.sizing import size
-from actors.rules.trade_screens import plan_shown
+from actors.rules.trade_screens import plan_lines
 from tests.rules.conftest import read
 from tests.rules.test_trade_life import Stage
 
@@ -120,8 +120,8 @@ def test_a_bound_that_makes_no_sense_is_refused(line: str, text: str, view: Open
 
 
 def test_the_bound_is_shown_before_and_after(view: OpeningView) -> None:
-    assert "entry 1: 1653.2 at market, 1.1959 at the most" in plan_shown(sized(read(LONG), view)).lines
-    assert any("at market, 1.1841 at the least" in line for line in plan_shown(sized(read(SHORT), view)).lines)
+    assert "entry 1: 1653.2 at market, 1.1959 at the most" in plan_lines(sized(read(LONG), view))
+    assert any("at market, 1.1841 at the least" in line for line in plan_lines(sized(read(SHORT), view)))
     assert "entries 1653.2 at market, 1.1959 at the most XRP" in opened_news(fast(view)).lines
 
 

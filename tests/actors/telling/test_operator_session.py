@@ -21,7 +21,9 @@ from actors.messages.trading import (
     CloseAccepted,
     CloseTrades,
     OpenTrade,
+    OrderPreview,
     PreviewTrade,
+    SliceOutcome,
     TradeAccepted,
     TradeReading,
     TradesQuestion,
@@ -76,10 +78,11 @@ class ScriptedDesk(Actor):
             self._desk.unwritten.append(command_id)
 
     @handles(PreviewTrade)
-    def _on_preview(self, question: PreviewTrade) -> SizedPlan:
+    def _on_preview(self, question: PreviewTrade) -> OrderPreview:
         if question.plan.symbol != "XRPUSDT":
             raise Refused(f"{question.plan.symbol} is not a USDT perpetual; write its name there, such as XRPUSDT")
-        return sized(question.plan)
+        one = SliceOutcome(account="main", approach=question.plan.approach, sized=sized(question.plan))
+        return OrderPreview(plan=question.plan, slices=(one,))
 
     @handles(OpenTrade)
     def _on_open(self, command: OpenTrade) -> Any:

@@ -13,10 +13,9 @@ from actors.messages import addresses
 from actors.messages.accounts import EnsureLeverage
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SafetyChanged, SetSafety
 from actors.messages.storing import Append, RegisterQuestion
-from actors.messages.trading import CloseTrades, OpenTrade, PreviewTrade, TradeAccepted
+from actors.messages.trading import CloseTrades, OpenTrade, OrderPreview, PreviewTrade, TradeAccepted
 from actors.model.guarding import NO_GUARDS, GuardTerms, SafetyState
 from actors.model.trade import Phase
-from actors.model.trade_plan import SizedPlan
 from runtime import Answered, InjectedFault, NotAnswered, Refused
 from runtime.testing import Probe
 from tests.actors.trades.conftest import PLAN, TradeWorld
@@ -138,7 +137,7 @@ def test_a_preview_is_refused_like_its_order_and_leaves_no_trace(make_world: Mak
     world = make_world(guards=COOLDOWN)
     preview = PreviewTrade(plan=TradeWorld.plan())
     for _ in range(2):
-        assert isinstance(world.ask(addresses.DESK, preview), SizedPlan)
+        assert isinstance(world.ask(addresses.DESK, preview), OrderPreview)
     world.open_trade()
     with pytest.raises(Refused, match="rests for 5 min"):
         world.ask(addresses.DESK, preview)

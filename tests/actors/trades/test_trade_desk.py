@@ -24,7 +24,6 @@ from actors.messages.trading import (
     TradesQuestion,
 )
 from actors.model.account import OpeningView
-from actors.model.trade_plan import SizedPlan
 from runtime import Actor, ActorRestarted, Answered, AskFailed, InjectedFault, NotAnswered, Refused
 from runtime.testing import Probe
 from tests.actors.trades.conftest import PLAN, SYMBOL, TradeWorld
@@ -198,8 +197,9 @@ def test_an_unknown_symbol_and_an_unknown_account_are_refused_in_words(world: Tr
 
 
 def test_a_preview_shows_the_size_and_opens_nothing(world: TradeWorld) -> None:
-    sized = world.ask(addresses.DESK, PreviewTrade(plan=TradeWorld.plan()))
-    assert isinstance(sized, SizedPlan)
+    (one,) = world.ask(addresses.DESK, PreviewTrade(plan=TradeWorld.plan())).slices
+    assert one.sized is not None
+    assert (one.refused, one.number) == ("", 0)
     world.pass_time(2)
     assert world.live_rows() == []
     assert trades_in_the_book(world) == 0
