@@ -129,12 +129,12 @@ def poison(world: World, dice: Random) -> None:
         until = now + max(_RUNS_AGAIN_SECONDS)
         world.faults.note("poison", until, about=about, excuses_seconds=SLOW_BEAT_SECONDS + RAISED_EXCUSE_SECONDS)
         world.story.tell("fault", about, f"{path} is crashed by {type(message).__name__}, and will be again")
-        crashes, life = 1, _life_of(process, path)
+        crashes, life = 1, _life_of(world, process, path)
 
         def again(now_in: Process, _path: str, _message: Any) -> InjectedFault:
             nonlocal crashes, life
-            before, life = life, _life_of(now_in, path)
-            crashes = crashes + 1 if life[0] == before[0] and life[1] > before[1] else 1  # another actor remembers none
+            before, life = life, _life_of(world, now_in, path)
+            crashes = crashes + 1 if life == before else 1  # another actor remembers none
             if crashes > 2:  # noqa: PLR2004 - the second crash is the last that is allowed
                 text = f"a {type(message).__name__} reached its handler after {crashes - 1} crashes over it"
                 world.violated("F13", path, text)
@@ -151,10 +151,9 @@ def poison(world: World, dice: Random) -> None:
     )
 
 
-def _life_of(process: Process, path: str) -> tuple[int, int]:
-    """Give which run an actor lives in and its incarnation; one that was made anew begins with the first again."""
-    incarnation = next((each.incarnation for each in process.system.snapshot() if each.path == path), 0)
-    return process.number, incarnation
+def _life_of(world: World, process: Process, path: str) -> tuple[int, int]:
+    """Give which run an actor lives in, and how often it was made anew there; its restarts are the same life."""
+    return process.number, world.births[process.number, path]
 
 
 def _deliver_again(process: Process, path: str, message: Any) -> None:

@@ -41,6 +41,7 @@ from adapters.sqlite.store import SqliteStore
 from runtime import (
     ActorParked,
     ActorRestarted,
+    ActorStarted,
     ActorSystem,
     DeadLettered,
     HandlerLost,
@@ -99,6 +100,8 @@ class World:
         self.foreign: set[str] = set()  # symbols where others traded too
         self.left_alone: list[tuple[str, str]] = []  # orders that are nobody of ours: account, client order id
         self.failures: Counter[str] = Counter()  # what was noticed without being a violation
+        self.births: Counter[tuple[int, str]] = Counter()  # how often an actor was made anew: by run and path
+        self._incarnations: dict[tuple[int, str], int] = {}  # by run and path: the last that started
         self.bybit = open_local_bybit(scenario, self._wall_ms)
         self.market = MarketLine(self.clock, self.agenda)
         self.line = self._open_line()
@@ -405,8 +408,17 @@ class World:
                 self.story.tell("promise", append.stream.removeprefix("trade/"), f"{effect.key}")
         self.watch.committed(append)
 
+    def _note_birth(self, process: Process, event: RuntimeEvent) -> None:
+        """An actor's incarnations only rise: one that does not is of another, made anew in its place."""
+        if isinstance(event, ActorStarted):
+            name = process.number, event.path
+            if event.incarnation <= self._incarnations.get(name, 0):
+                self.births[name] += 1
+            self._incarnations[name] = event.incarnation
+
     def _on_event(self, process: Process, event: RuntimeEvent) -> None:
         self.watch.event(process.system, event)
+        self._note_birth(process, event)
         if isinstance(event, ActorRestarted):
             self.story.tell("restart", "", f"{event.path}: {event.error}")
             if not self._expected(process, event.error):
