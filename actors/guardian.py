@@ -14,7 +14,7 @@ from actors.messages.monitoring import LeaveNow, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, SetPositionStop, Settlement
 from actors.messages.reports import UnsubscribePrice
 from actors.messages.storing import Append, Appended, AppendRefused, LoadStream, Perform, PromisedEffect, StoredStream
-from actors.messages.trading import ExitReason, ExitStarted, TradeOpened
+from actors.messages.trading import ChangeTrade, ExitReason, ExitStarted, TradeOpened
 from actors.model.money import ZERO
 from actors.model.position import ObservedPosition
 from actors.rules.stop_cover import uncovered_quantity
@@ -44,6 +44,10 @@ class Guardian(Actor):
         else:
             question = SnapshotQuestion(executions_since=self.context.now())
             self.context.ask(addresses.client(self._account), question, timeout_seconds=20, tag="reading")
+
+    @handles(ChangeTrade)
+    def _on_change(self, _message: ChangeTrade) -> None:
+        raise Refused("its monitor is set aside and a guardian keeps a stop there meanwhile: nothing was changed")
 
     @handles(Wake)
     def _on_wake(self, _message: Wake) -> None:

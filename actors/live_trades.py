@@ -1,18 +1,26 @@
 """Live trades: what is asked of several monitors at once, on the desk's behalf, and what is said of those silent.
 
-Enters: questions about all live trades, wishes to leave some. Stays out: openings. Whatever becomes of a monitor, the
-answer names every live trade: one whose monitor does not answer is read from its journal, and said to be.
+Enters: questions about all live trades, wishes to leave some or to change one. Stays out: openings.
+Whatever becomes of a monitor, the answer names every live trade: one whose monitor does not answer is read from its
+journal, and said to be.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from actors.messages import addresses
 from actors.messages.monitoring import LeaveNow
 from actors.messages.storing import LoadStream, RegisterQuestion, StoredStream, StreamSummary
-from actors.messages.trading import CloseAccepted, CloseTrades, TradeQuestion, TradeReading, TradesQuestion
+from actors.messages.trading import (
+    ChangeTrade,
+    CloseAccepted,
+    CloseTrades,
+    TradeQuestion,
+    TradeReading,
+    TradesQuestion,
+)
 from actors.rules.position_life import fold
 from actors.rules.trade_reading import reading_of, reading_of_row
 from runtime import Answered, Context, NotAnswered, Refused, Reply
@@ -20,6 +28,10 @@ from runtime import Answered, Context, NotAnswered, Refused, Reply
 REGISTER_SECONDS = 15.0
 READING_SECONDS = 3.0
 LEAVING_SECONDS = 15.0
+CHANGING_SECONDS = 15.0
+
+
+Wish: TypeAlias = TradesQuestion | CloseTrades | ChangeTrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +47,7 @@ class Part:
 class _Gathering:
     """One question under way: whom it is owed to, who was asked, who has answered."""
 
-    wish: TradesQuestion | CloseTrades
+    wish: Wish
     reply: Reply
     rows: dict[str, StreamSummary] = field(default_factory=dict)  # of the trades it is about, by stream
     answers: dict[str, Any] = field(default_factory=dict)  # by stream
@@ -53,7 +65,7 @@ class LiveTrades:
         self._context = context
         self._gatherings: dict[str, _Gathering] = {}
 
-    def begin(self, wish: TradesQuestion | CloseTrades) -> None:
+    def begin(self, wish: Wish) -> None:
         """Take a question whose answer the running handler owes from now on."""
         gathering = self._context.new_id()
         self._gatherings[gathering] = _Gathering(wish=wish, reply=self._context.defer_reply())
@@ -68,6 +80,8 @@ class LiveTrades:
             self._on_journal(part, gathering, message)
         elif isinstance(message, Answered):
             gathering.answers[part.stream] = message.value
+        elif isinstance(gathering.wish, ChangeTrade):
+            self._on_change_silence(part, gathering, message)
         elif isinstance(gathering.wish, CloseTrades):
             gathering.silent[part.stream] = message.error
         else:
@@ -87,16 +101,17 @@ class LiveTrades:
             return
         rows: dict[str, StreamSummary] = dict(message.value)
         wish = gathering.wish
-        question: LeaveNow | TradeQuestion = TradeQuestion()
+        question: LeaveNow | TradeQuestion | ChangeTrade = TradeQuestion()
         seconds = READING_SECONDS
-        if isinstance(wish, CloseTrades):
+        if isinstance(wish, CloseTrades | ChangeTrade):
             meant = {stream: row for stream, row in rows.items() if _is_meant(wish.which, stream, row)}
-            if not meant:
-                numbers = ", ".join(f"#{row.number} {row.symbol}" for row in rows.values())
-                missing = f"there is no open trade {wish.which}: open are {numbers}, or write all"
-                self._refuse(part, gathering, missing if rows else "no trade is open, so there is nothing to close")
+            changing = isinstance(wish, ChangeTrade)
+            if not meant or (changing and wish.which.strip().lower() == "all"):
+                self._refuse(part, gathering, _not_meant(wish, rows))
                 return
-            gathering.rows, question, seconds = meant, LeaveNow(by=wish.by), LEAVING_SECONDS
+            gathering.rows = meant
+            question = wish if isinstance(wish, ChangeTrade) else LeaveNow(by=wish.by)
+            seconds = CHANGING_SECONDS if changing else LEAVING_SECONDS
         else:
             gathering.rows = rows
         for stream, row in gathering.rows.items():
@@ -121,6 +136,17 @@ class LiveTrades:
             self._context.log.exception("journal_unreadable", stream=stored.stream)
             return None
 
+    def _on_change_silence(self, part: Part, gathering: _Gathering, message: NotAnswered) -> None:
+        """Pass a refusal on. Where it may have been recorded nobody is answered: who asks again gets the truth."""
+        row = gathering.rows[part.stream]
+        if message.reason == "refused":
+            self._refuse(part, gathering, message.error)
+        elif message.reason == "dead":
+            text = f"#{row.number} has no monitor at the moment ({message.error}): nothing was changed, look at /health"
+            self._refuse(part, gathering, text)
+        else:
+            del self._gatherings[part.gathering]
+
     def _refuse(self, part: Part, gathering: _Gathering, text: str) -> None:
         del self._gatherings[part.gathering]
         gathering.reply.refuse(Refused(text))
@@ -130,6 +156,8 @@ class LiveTrades:
         rows, silent = gathering.rows, gathering.silent
         if isinstance(gathering.wish, TradesQuestion):
             gathering.reply.answer(tuple(sorted(gathering.answers.values(), key=lambda each: each.number)))
+        elif isinstance(gathering.wish, ChangeTrade):
+            gathering.reply.answer(next(iter(gathering.answers.values())))
         elif not silent:
             gathering.reply.answer(CloseAccepted(labels=tuple(row.label for row in rows.values())))
         else:
@@ -141,6 +169,17 @@ class LiveTrades:
 
 def _trade_id(stream: str) -> str:
     return stream.removeprefix("trade/")
+
+
+def _not_meant(wish: CloseTrades | ChangeTrade, rows: dict[str, StreamSummary]) -> str:
+    numbers = ", ".join(f"#{row.number} {row.symbol}" for row in rows.values())
+    if isinstance(wish, CloseTrades):
+        missing = f"there is no open trade {wish.which}: open are {numbers}, or write all"
+        return missing if rows else "no trade is open, so there is nothing to close"
+    if wish.which.strip().lower() == "all":
+        return f"one trade at a time is changed: open are {numbers or 'none'}"
+    missing = f"there is no open trade {wish.which}: open are {numbers}"
+    return missing if rows else "no trade is open, so there is nothing to change"
 
 
 def _is_meant(which: str, stream: str, row: StreamSummary) -> bool:

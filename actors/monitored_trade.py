@@ -44,6 +44,7 @@ class MonitoredTrade(Actor):
         self._client = addresses.client(account)
         self._trade: Trade | None = None
         self._sequence = 0
+        self._confirming = False  # somebody waits for what is being committed to be durable
         self._taking_up = False  # while the exchange is searched for what was forgotten
         self._begun_epoch = 0  # of the run that opened it
         self._settled_at: dict[str, datetime] = {}  # by client order id: the last outcome of a request
@@ -53,6 +54,9 @@ class MonitoredTrade(Actor):
     def after_taking(self) -> None:
         """Look at what the trade has become; called after each fact that brought something."""
         raise NotImplementedError
+
+    def on_durable(self, sequence: int) -> None:
+        """Hear that the journal is durable so far; called where that was asked for."""
 
     def price_seen(self) -> SeenPrice | None:
         """Give the price that rules may use; None where nobody listens to any."""
@@ -123,7 +127,7 @@ class MonitoredTrade(Actor):
                 effects=tuple(effects),
                 settles=settles,
                 register=_summary(trade) if turned else None,
-                confirm_to=self.context.path if trade.phase is Phase.CLOSED else None,
+                confirm_to=self.context.path if self._confirming or trade.phase is Phase.CLOSED else None,
             ),
         )
         self._sequence += len(decision.facts)
@@ -162,6 +166,7 @@ class MonitoredTrade(Actor):
     def _on_appended(self, message: Appended) -> None:
         if self._trade is None:
             return  # an earlier life's append: the journal this life is about to load has it
+        self.on_durable(message.sequence)
         if self._known.phase is Phase.CLOSED and message.sequence == self._sequence:
             self.context.log.info("monitor_ended", trade=self._known.label)
             self.context.stop()

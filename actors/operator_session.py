@@ -20,6 +20,7 @@ from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.operator import (
     Action,
     ButtonRecord,
+    ChangeAction,
     CloseAction,
     OpenAction,
     PendingCommand,
@@ -27,10 +28,19 @@ from actors.messages.operator import (
     SafetyAction,
 )
 from actors.messages.storing import DocumentQuestion, PutDocument, RegisterQuestion, StreamSummary, TakeDocument
-from actors.messages.trading import CloseTrades, OpenTrade, PreviewTrade, TradeReading, TradesQuestion
+from actors.messages.trading import (
+    ChangeTrade,
+    CloseTrades,
+    OpenTrade,
+    OrderPreview,
+    PreviewTrade,
+    TradeChanged,
+    TradeReading,
+    TradesQuestion,
+)
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import chat_commands, guard_screens, session_record, trade_screens
+from actors.rules import change_screens, chat_commands, guard_screens, session_record, trade_screens
 from actors.rules.ages import span
 from actors.rules.chat_commands import (
     AskHealth,
@@ -40,6 +50,7 @@ from actors.rules.chat_commands import (
     AskStatus,
     AskVersion,
     Command,
+    DraftChange,
     DraftClose,
     DraftTrade,
     Misunderstood,
@@ -98,6 +109,10 @@ class OperatorSession(Conversation):
     def _work(self, update_id: int) -> _Work:
         return self._works.setdefault(update_id, _Work())
 
+    @property
+    def _by(self) -> str:
+        return f"chat:{self._chat_id}"
+
     def on_ended(self, update_id: int) -> None:
         self._works.pop(update_id, None)
 
@@ -138,9 +153,9 @@ class OperatorSession(Conversation):
                 self.question(step, addresses.DESK, GuardsQuestion(), timeout_seconds=PRICE_SECONDS)
             case AskSafety() | AskLocks():
                 self.question(Step(update_id, "guards"), addresses.DESK, GuardsQuestion())
-            case DraftClose():
+            case DraftClose() | DraftChange(which=""):
                 self._read_trades(update_id)
-            case DraftTrade():
+            case DraftTrade() | DraftChange():
                 self._draft(update_id, command)
 
     # --- the guards -------------------------------------------------------------------------------------------------
@@ -231,6 +246,8 @@ class OperatorSession(Conversation):
                 self.show(update_id, trade_screens.status(work.trades, work.prices, now=now, number=number))
             case DraftClose(which=which):
                 self._draft_close(update_id, which)
+            case DraftChange():
+                self.show(update_id, change_screens.choose_breakeven(work.trades))
 
     def _show_status(self, update_id: int, screen: Screen) -> None:
         work = self._work(update_id)
@@ -238,7 +255,11 @@ class OperatorSession(Conversation):
         self.show(update_id, replace(screen, lines=(*work.standing, *screen.lines)))
 
     # --- drafts: a preview with two buttons -----------------------------------------------------------------------
-    def _draft(self, update_id: int, command: DraftTrade) -> None:
+    def _draft(self, update_id: int, command: DraftTrade | DraftChange) -> None:
+        if isinstance(command, DraftChange):
+            wish = ChangeTrade(command_id="", which=command.which, change=command.change, by=self._by, preview=True)
+            self.question(Step(update_id, "weigh"), addresses.DESK, wish, timeout_seconds=PREVIEW_SECONDS)
+            return
         plan = self._read_plan(command.words, chat_id=self._chat_id)
         if isinstance(plan, TradePlan):
             step = Step(update_id, "preview")
@@ -261,6 +282,19 @@ class OperatorSession(Conversation):
             )
             preview = trade_screens.close_preview(meant, work.prices, nonce, BUTTON_SECONDS)
             self._offer(update_id, nonce, action, trade_screens.with_silent(preview, work.registered, work.trades))
+
+    def _on_weighed(self, update_id: int, weighed: OrderPreview | TradeChanged) -> None:
+        """Ask back, with what an order or a change comes to."""
+        nonce = self._nonce(update_id)
+        action: Action
+        if isinstance(weighed, TradeChanged):
+            action = ChangeAction(
+                trade_id=weighed.trade_id, number=weighed.number, change=weighed.change, seen_price=weighed.before
+            )
+            self._offer(update_id, nonce, action, change_screens.preview(weighed, nonce, BUTTON_SECONDS))
+        else:
+            action = OpenAction(plan=weighed.plan)
+            self._offer(update_id, nonce, action, trade_screens.preview(weighed, nonce, BUTTON_SECONDS))
 
     def _nonce(self, update_id: int) -> str:
         """Give the button's name. Asked again after a crash, both questions confirm the one command."""
@@ -320,7 +354,7 @@ class OperatorSession(Conversation):
 
     def proceed(self, pending: PendingCommand) -> None:
         """Ask the desk for what was confirmed. The stored ids make a repeat harmless."""
-        update_id, by = pending.update_id, f"chat:{self._chat_id}"
+        update_id, by = pending.update_id, self._by
         work = self._work(update_id)
         work.attempts += 1
         self._forget_button(pending.command_id.removeprefix(COMMAND_PREFIX))
@@ -334,6 +368,9 @@ class OperatorSession(Conversation):
             case ReleaseAction(lock_id=lock_id):
                 release = ReleaseLock(lock_id=lock_id, by=by)
                 self.question(Step(update_id, "change"), addresses.DESK, release, timeout_seconds=DESK_SECONDS)
+            case ChangeAction(trade_id=trade_id, change=change, seen_price=seen):
+                wish = ChangeTrade(command_id=pending.command_id, which=trade_id, change=change, by=by, seen_price=seen)
+                self.question(Step(update_id, "alter"), addresses.DESK, wish, timeout_seconds=DESK_SECONDS)
             case CloseAction(trade_ids=trade_ids):
                 work.awaited = {each for each in trade_ids if work.results.get(each, ("unknown",))[0] == "unknown"}
                 for trade_id in trade_ids:
@@ -389,21 +426,21 @@ class OperatorSession(Conversation):
                 self._on_trades(update_id, step, value)
             case "price":
                 self._on_price(update_id, step.about, value)
-            case "preview":
-                nonce = self._nonce(update_id)
-                preview = trade_screens.preview(value, nonce, BUTTON_SECONDS)
-                self._offer(update_id, nonce, OpenAction(plan=value.plan), preview)
+            case "preview" | "weigh":
+                self._on_weighed(update_id, value)
             case "offer" if work.preview is not None:
                 self.show(update_id, work.preview)
             case "confirm" | "cancel":
                 self._on_button(step, value)
-            case "open":
-                self.decide(update_id, trade_screens.accepted(value))
+            case "open" | "alter":
+                changed = isinstance(value, TradeChanged)
+                self.decide(update_id, change_screens.changed(value) if changed else trade_screens.accepted(value))
             case "close":
                 self._on_close_answer(step, "leaving", "")
 
     def on_silent_step(self, step: Step, silence: NotAnswered) -> None:
         update_id, refused = step.update_id, silence.reason == "refused"
+        work = self._work(update_id)
         match step.name:
             case "standing":
                 self._on_standing(update_id, None)
@@ -411,7 +448,9 @@ class OperatorSession(Conversation):
                 self._on_price(update_id, step.about, None)
             case "preview" if refused:
                 self.show(update_id, trade_screens.refused("Open", silence.error))
-            case "open" | "change":
+            case "weigh" if refused:
+                self.show(update_id, trade_screens.refused(_what_is_meant(work.command), silence.error))
+            case "open" | "change" | "alter":
                 self._on_open_silence(step, silence)
             case "close":
                 self._on_close_answer(step, "refused" if refused else "unknown", silence.error)
@@ -425,10 +464,16 @@ class OperatorSession(Conversation):
         pending = self.pending(step.update_id)
         if pending is None:
             return
-        if step.name in {"open", "close", "change"}:
+        if step.name in {"open", "close", "change", "alter"}:
             self.proceed(pending)
         else:
             self._take_button(step.update_id, Press(nonce=step.about, confirmed=step.name == "confirm"))
+
+
+def _what_is_meant(command: Command | None) -> str:
+    if not isinstance(command, DraftChange):
+        return "Change"
+    return f"#{command.which} {change_screens.change_words(command.change)}"
 
 
 def _button(nonce: str) -> str:
@@ -443,5 +488,7 @@ def _what(action: Action) -> str:
             return "Close " + ", ".join(labels)
         case SafetyAction(safety=state):
             return f"Safety state {state.value}"
+        case ChangeAction(number=number, change=change):
+            return f"#{number} {change_screens.change_words(change)}"
         case ReleaseAction(lock_id=lock_id):
             return f"Release lock {lock_id}"

@@ -14,6 +14,8 @@ from typing import Any
 from actors.messages import addresses
 from actors.messages.accounts import (
     AdmitTrade,
+    BackstopQuestion,
+    BackstopStanding,
     BookQuestion,
     BookReading,
     ExcessReported,
@@ -39,7 +41,7 @@ from actors.messages.storing import (
 )
 from actors.messages.trading import TradeQuestion
 from actors.model.trade import BackstopSettings
-from actors.rules import book_admission, book_readings
+from actors.rules import book_admission, book_backstop, book_readings
 from actors.rules.book_turn import Book, Turn
 from actors.rules.position_book import decide
 from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, Restarted, handles
@@ -199,6 +201,16 @@ class PositionBook(Actor):
         if refusal is not None:
             raise Refused(refusal)
         return book_admission.reading(self._book, message.symbol)
+
+    @handles(BackstopQuestion)
+    def _on_backstop_question(self, message: BackstopQuestion) -> BackstopStanding:
+        refusal = book_admission.not_known(self._book, message.symbol, self.context.now())
+        if refusal is not None:
+            raise Refused(refusal)
+        turn = self._turn()
+        standing = book_backstop.standing(turn, message)
+        self._carry_out(turn)
+        return standing
 
     @handles(AdmitTrade)
     def _on_admit(self, message: AdmitTrade) -> Any:

@@ -30,7 +30,7 @@ from actors.rules.position_life import fold
 from actors.rules.slices import slice_of, triggers_of
 from actors.rules.trade_news import own_stop_in_place, own_stop_late, request_unclear
 from actors.rules.trade_reading import reading_of
-from actors.trade_prices import TradePrices
+from actors.trade_changes import ChangeStep, TradeChanges
 from runtime import Answered, NotAnswered, Refused, Restarted, handles
 
 RETRY_SECONDS = 2.0
@@ -38,7 +38,7 @@ RETRY_SECONDS = 2.0
 __all__ = ["PositionMonitor", "RunIdentity"]
 
 
-class PositionMonitor(TradePrices):
+class PositionMonitor(TradeChanges):
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         super().__init__(account=account, symbol=symbol, trade_id=trade_id, identity=identity)
         self._told_slice: SliceReported | None = None
@@ -53,6 +53,7 @@ class PositionMonitor(TradePrices):
         self._tell_book()
         self._tell_triggers()
         self._watch_prices()
+        self._watch_loosening()
 
     # --- coming alive: journal, unsettled effects, one reading ---------------------------------------------------
     def on_start(self) -> None:
@@ -64,7 +65,9 @@ class PositionMonitor(TradePrices):
 
     @handles(Answered)
     def _on_answer(self, message: Answered) -> None:
-        if message.tag == "journal":
+        if isinstance(message.tag, ChangeStep):
+            self._on_change_answer(message.tag, message)
+        elif message.tag == "journal":
             self._take_up(message.value)
         elif message.tag == "booked":
             if not self._not_yet():
@@ -75,6 +78,9 @@ class PositionMonitor(TradePrices):
 
     @handles(NotAnswered)
     def _on_no_answer(self, message: NotAnswered) -> None:
+        if isinstance(message.tag, ChangeStep):
+            self._on_change_silence(message.tag, message)
+            return
         about = str(message.tag)
         self.context.start_timer(f"again/{about}", RETRY_SECONDS, AskAgain(about=about))
 
@@ -84,6 +90,8 @@ class PositionMonitor(TradePrices):
             self._load()
         elif message.about == "booked":
             self._ask_for_booked()
+        elif message.about == "backstop":
+            self._look_at_backstop()
         elif message.about == "snapshot":
             if not self._reconciled:
                 self._want_snapshot()
@@ -126,13 +134,6 @@ class PositionMonitor(TradePrices):
             self.context.restart("the store restarted: appends on their way to it may be lost")
         elif message.path == addresses.PRICES:
             self._prices_forgotten()
-
-    def _not_yet(self) -> bool:
-        """Keep the current message for later while the first reading is out."""
-        if self._reconciled:
-            return False
-        self.context.stash()
-        return True
 
     # --- facts ----------------------------------------------------------------------------------------------------
     @handles(ExecutionReported, OrderReported, EffectSettled, BackstopMoved, PositionVerified)

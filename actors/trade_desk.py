@@ -39,6 +39,7 @@ from actors.messages.storing import (
     StreamSummary,
 )
 from actors.messages.trading import (
+    ChangeTrade,
     CloseTrades,
     StartMonitor,
     TradeAccepted,
@@ -416,7 +417,7 @@ class TradeDesk(FannedOpenings):
         self._shut = None
 
     # --- the live trades ------------------------------------------------------------------------------------------
-    @handles(TradesQuestion, CloseTrades)
-    def _on_live(self, message: TradesQuestion | CloseTrades) -> Any:
+    @handles(TradesQuestion, CloseTrades, ChangeTrade)
+    def _on_live(self, message: TradesQuestion | CloseTrades | ChangeTrade) -> Any:
         self._live.begin(message)
         return LATER

@@ -207,6 +207,22 @@ class BookReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackstopQuestion:
+    """Ask about the backstop of a side, for a stop of a trade there; answered with BackstopStanding."""
+
+    symbol: str
+    position_side: PositionSide
+    stop_price: Decimal  # where the trade's stop is to be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackstopStanding:
+    backstop_price: Decimal | None  # where it would be, with a stop there
+    liquidation_price: Decimal | None  # the exchange's word about the position; None: flat, or none
+    reaches: bool  # it is beyond that stop already: at the exchange, and on every entry that may fill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SliceReported:
     """What one trade holds of a position, told by its monitor whenever it changes."""
 

@@ -1,4 +1,4 @@
-"""Facts that exit rules add to a trade's journal, sparingly: what a restarted monitor has to know again."""
+"""Facts that exit rules and a person's changes add to a trade's journal: what a restarted monitor has to know again."""
 
 from __future__ import annotations
 
@@ -33,3 +33,26 @@ class EntriesExpired:
     reason: str  # "time", "target", "stop": what was reached before the first fill
     price: Decimal | None  # seen; None for "time"
     expired_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopLooseningAsked:
+    """A person wants the stop farther out. It stays where it is until the backstop reaches beyond the new price."""
+
+    stop_price: Decimal
+    lines: tuple[str, ...]  # what it means, as the person has seen it
+    by: str
+    command_id: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSet:
+    """Where a person wants a target from now on; without a price it is taken away, never to come back."""
+
+    place: int  # 1 is the nearest
+    price: Decimal | None
+    before: Decimal
+    by: str
+    command_id: str
+    set_at: datetime

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeAlias
 
 from actors.messages import codec
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
+from actors.model.trade_change import TradeChange
 from actors.model.trade_plan import TradePlan
 
 
@@ -72,7 +74,17 @@ class ReleaseAction:
     lock_id: str
 
 
-Action: TypeAlias = OpenAction | CloseAction | SafetyAction | ReleaseAction
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAction:
+    """Change one trade, as it was previewed."""
+
+    trade_id: str
+    number: int
+    change: TradeChange
+    seen_price: Decimal  # where the stop or target was then
+
+
+Action: TypeAlias = OpenAction | CloseAction | SafetyAction | ReleaseAction | ChangeAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

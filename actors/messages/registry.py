@@ -43,6 +43,8 @@ STORABLE = (
     exit_facts.TargetPriceMoved,
     exit_facts.FloorArmed,
     exit_facts.EntriesExpired,
+    exit_facts.StopLooseningAsked,
+    exit_facts.TargetSet,
     trading.SafetyHeeded,
     guarding.SafetyChanged,
     guarding.LockSet,

@@ -16,6 +16,7 @@ from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
 from actors.model.order import OrderIntent
 from actors.model.trade import Role, TradeParameters
+from actors.model.trade_change import TradeChange
 from actors.model.trade_plan import Approach, Follower, SizedPlan, TradePlan
 
 
@@ -87,6 +88,36 @@ class CloseTrades:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseAccepted:
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTrade:
+    """Change one open trade as a person wishes. Asked of the desk, or of the trade's monitor itself.
+
+    Answered with TradeChanged once it is recorded (with `preview`, once it is judged), or refused with the reason.
+    The same command again is answered as before and changes nothing.
+    """
+
+    command_id: str
+    which: str  # a small number or a trade id
+    change: TradeChange
+    by: str  # who asked: "chat:17", "cli", "main/BTCUSDT/…" for what follows another trade
+    preview: bool = False  # only say what would become of it
+    seen_price: Decimal | None = None  # what the preview showed: where it is another by now, ask again. None: any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeChanged:
+    """A change as it is carried out, or would be."""
+
+    trade_id: str
+    number: int
+    label: str
+    change: TradeChange
+    before: Decimal  # where the stop or the target was
+    price: Decimal | None  # where it is going, on the tick; None: taken away
+    loosens: bool  # the stop goes farther out: more may be lost
+    lines: tuple[str, ...]  # what it means, in the person's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,11 +244,14 @@ class StopPriceMoved:
     """Where the own stop belongs from now on."""
 
     stop_price: Decimal
-    reason: str  # "breakeven", "funding", "entry" (all three: at breakeven), "rung", "trailing", "net"
+    reason: str  # "breakeven", "funding", "entry" (all three: at breakeven), "rung", "trailing", "net", "person"
     lines: tuple[str, ...]  # the sum, shown to the person
     moved_at: datetime
-    best_price: Decimal | None = None  # "trailing": what it follows
+    best_price: Decimal | None = None  # "trailing": what it follows; "person": only a better one is followed again
     told: bool = True  # False: a step of a trailing stop among many
+    by: str = ""  # who asked for it; empty: a rule
+    command_id: str = ""  # of that wish
+    heeded_rung: int = 0  # "person": steps for targets up to this one are not made any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,26 @@ class Reduction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopLoosening:
+    """A stop price farther out that a person wishes."""
+
+    stop_price: Decimal
+    lines: tuple[str, ...]
+    by: str
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopKept:
+    """The stop as it was before a person's price that the exchange has not taken yet."""
+
+    stop_price: Decimal
+    moved_by: str
+    reasoning: tuple[str, ...]
+    at_breakeven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeParameters:
     """The settings a trade was opened under, frozen with it."""
 
@@ -193,6 +213,13 @@ class Trade:
     target_price: Decimal | None = None  # of a net target, for what is held
     target_entered: Decimal = ZERO  # base units entered when that was worked out
     floor_armed: bool = False
+    set_targets: tuple[tuple[int, Decimal], ...] = ()  # by a person: (place, price)
+    taken_targets: frozenset[int] = frozenset()  # by a person: places of targets that are gone
+    loosening: StopLoosening | None = None  # a person's wish that waits for the backstop
+    asked_stop: Decimal | None = None  # a person's price on its way to the exchange
+    kept_stop: StopKept | None = None  # how the stop stays if the price is past that already
+    heeded_rung: int = 0  # steps of the stop for targets up to this one are over
+    commands: tuple[str, ...] = ()  # of a person's changes that were recorded
     entries_expired: str = ""  # why; "": they have not
     first_fill_at: datetime | None = None
     exit_reason: str | None = None
@@ -213,9 +240,13 @@ class Trade:
     @property
     def rung_prices(self) -> tuple[Decimal, ...]:
         """Where the rungs belong now, nearest first."""
-        if self.target_price is None:
-            return tuple(rung.price for rung in self.plan.rungs)
-        return (self.target_price, *(rung.price for rung in self.plan.rungs[1:]))
+        prices = tuple(rung.price for rung in self.plan.rungs)
+        if self.target_price is not None:
+            return (self.target_price, *prices[1:])
+        if not self.set_targets:
+            return prices
+        by_person = dict(self.set_targets)
+        return tuple(by_person.get(place, price) for place, price in enumerate(prices, start=1))
 
     @property
     def side(self) -> PositionSide:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from actors.messages.accounts import BackstopMoved
+from actors.messages.accounts import BackstopMoved, BackstopQuestion, BackstopStanding
 from actors.messages.booking import BackstopPlaced
 from actors.messages.orders import EffectSettled, Settlement
 from actors.model.changing import replace
@@ -106,6 +106,30 @@ def in_force(side: Side) -> bool:
         return False
     filling = (each for each in side.slices.values() if each.stop_price is not None)
     return all({each.backstop_price, *each.attached_stops} == {side.backstop} for each in filling)
+
+
+def standing(turn: Turn, question: BackstopQuestion) -> BackstopStanding:
+    """Tell where the backstop would be with a stop of a trade there, and whether it reaches beyond that already."""
+    book = turn.book
+    side = book.side(question.symbol, question.position_side)
+    wanted = None
+    if side.tick_size is not None:
+        stops = (*side.stops(), question.stop_price)
+        wanted = backstop_price(
+            side.position_side,
+            stops,
+            side.tick_size,
+            distance=book.settings.distance,
+            min_ticks=book.settings.min_ticks,
+        )
+    if side.held and (side.size is None or side.difference):
+        turn.reading_wanted = True  # the exchange's word about this position is still to come
+    beyond = side.backstop is not None and is_outward(side.position_side, side.backstop, question.stop_price)
+    return BackstopStanding(
+        backstop_price=wanted,
+        liquidation_price=side.liquidation_price if side.size else None,
+        reaches=beyond and in_force(side),
+    )
 
 
 def settled(turn: Turn, outcome: EffectSettled) -> None:

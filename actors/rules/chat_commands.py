@@ -5,12 +5,16 @@ Enters: the text of a message, the data of a button. Stays out: doing it, the ch
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TypeAlias
 
 from actors.model.guarding import SafetyState
 from actors.model.screen import Button, Screen
+from actors.model.trade_change import ChangeKind, TradeChange
 
 PRESS_PREFIX = "v1"
 DATA_BYTES = 64  # the most a button may carry
@@ -36,6 +40,12 @@ class DraftTrade:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftClose:
     which: str  # a number, a trade id, "all", or nothing: let the person choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftChange:
+    which: str  # a number or a trade id; nothing: let the person choose
+    change: TradeChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +85,16 @@ class Press:
 
 
 Command: TypeAlias = (
-    AskHelp | AskStatus | DraftTrade | DraftClose | AskHealth | AskVersion | AskSafety | AskLocks | Misunderstood
+    AskHelp
+    | AskStatus
+    | DraftTrade
+    | DraftClose
+    | DraftChange
+    | AskHealth
+    | AskVersion
+    | AskSafety
+    | AskLocks
+    | Misunderstood
 )
 
 HELP: dict[str, tuple[str, ...]] = {
@@ -112,6 +131,18 @@ HELP: dict[str, tuple[str, ...]] = {
         "/close all: leave every trade",
         "/close: choose from the open ones",
     ),
+    "stop": (
+        "/stop 3 1.15: move the stop of trade 3, after a confirmation that shows what is lost there",
+        "Farther out, the backstop moves first; a price that the market has passed is not taken.",
+    ),
+    "breakeven": (
+        "/breakeven 3: the stop of trade 3 to where all costs are paid, after a confirmation that shows the sum",
+        "/breakeven: choose from the trades that hold something",
+    ),
+    "target": (
+        "/target 3 2 1.24: move target 2 of trade 3, after a confirmation",
+        "/target 3 2 remove: take it away; the other targets share what it was for",
+    ),
     "safety": (
         "/safety: what the daemon may do, who set it, when and why",
         "/safety reduce-only REASON: cancel unfilled entries and open nothing new, at once",
@@ -128,7 +159,7 @@ HELP: dict[str, tuple[str, ...]] = {
     "start": ("/start: say hello; alerts without a chat of their own come to the first chat that does",),
 }
 ALIASES = {"fx": "close", "forceexit": "close", "forcesell": "close", "open": "trade", "positions": "status"}
-ACTING = frozenset({"trade", "close"})  # commands that lead to orders
+ACTING = frozenset({"trade", "close", "stop", "breakeven", "target"})  # commands that lead to orders
 
 
 def parse(text: str) -> Command:
@@ -149,6 +180,8 @@ def parse(text: str) -> Command:
             return DraftTrade(words=" ".join(rest))
         case "close":
             return _close(rest)
+        case "stop" | "breakeven" | "target" as verb:
+            return _change(verb, rest)
         case "safety":
             return _safety(rest)
         case "locks":
@@ -160,7 +193,7 @@ def parse(text: str) -> Command:
 
 def acts_on_trades(command: Command) -> bool:
     """Whether it leads to orders, and so must be fresh."""
-    return isinstance(command, DraftTrade | DraftClose)
+    return isinstance(command, DraftTrade | DraftClose | DraftChange)
 
 
 def _name(word: str) -> str:
@@ -182,6 +215,52 @@ def _close(rest: list[str]) -> Command:
     if len(rest) > 1:
         return Misunderstood(lines=("One trade at a time, or all.", *HELP["close"]))
     return DraftClose(which=rest[0].removeprefix("#") if rest else "")
+
+
+def _change(verb: str, rest: list[str]) -> Command:
+    if verb == "breakeven" and not rest:
+        return DraftChange(which="", change=TradeChange(kind=ChangeKind.BREAKEVEN))
+    change = read_change(verb, rest[1:])
+    if isinstance(change, str):
+        return Misunderstood(lines=(change, *HELP[verb]))
+    return DraftChange(which=rest[0].removeprefix("#"), change=change)
+
+
+_WORDS_OF_CHANGE = {"stop": 1, "breakeven": 0, "target": 2}  # behind the trade's number
+_AWAY = frozenset({"remove", "off", "none"})
+
+
+def read_change(verb: str, words: Sequence[str]) -> TradeChange | str:
+    """Read what stands behind a trade's number; a text says what is wrong with it.
+
+    Args:
+        verb: "stop", "breakeven" or "target".
+        words: a price; nothing; a target's place and a price, or "remove".
+
+    """
+    if len(words) != _WORDS_OF_CHANGE[verb]:
+        return {
+            "stop": "Which trade, and which price? Write both.",
+            "breakeven": "One trade at a time, and no price: it is worked out.",
+            "target": "Which trade, which target, and which price? Write all three.",
+        }[verb]
+    if verb == "breakeven":
+        return TradeChange(kind=ChangeKind.BREAKEVEN)
+    place = None if verb == "stop" else _number(words[0])
+    if verb == "target" and not place:
+        return f"{words[0]!r} is no target: they are numbered from 1, the nearest."
+    if verb == "target" and words[1].lower() in _AWAY:
+        return TradeChange(kind=ChangeKind.NO_TARGET, place=place)
+    price = _price(words[-1])
+    if price is None:
+        return f"{words[-1]!r} is no price: write a number over 0 with a point, such as 1.15."
+    return TradeChange(kind=ChangeKind.STOP if place is None else ChangeKind.TARGET, price=price, place=place)
+
+
+def _price(word: str) -> Decimal | None:
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", word):
+        return None
+    return Decimal(word) or None
 
 
 def _safety(rest: list[str]) -> Command:

@@ -24,7 +24,9 @@ def expiry_due(trade: Trade, seen: SeenPrice | None, now: datetime) -> EntriesEx
         return EntriesExpired(reason="time", price=None, expired_at=now)
     if not waits_for_touch(trade) or seen is None or not seen.fresh:
         return None
-    if beyond(trade.side, seen.price, trade.rung_prices[0]):
+    prices = enumerate(trade.rung_prices, start=1)
+    first = next((price for place, price in prices if place not in trade.taken_targets), None)
+    if first is not None and beyond(trade.side, seen.price, first):
         return EntriesExpired(reason="target", price=seen.price, expired_at=now)
     if beyond(trade.side.opposite, seen.price, trade.stop_price):
         return EntriesExpired(reason="stop", price=seen.price, expired_at=now)

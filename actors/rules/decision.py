@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from actors.messages.accounts import ExcessReported, FundingBooked
+from actors.messages.exit_facts import StopLooseningAsked
 from actors.messages.orders import (
     AmendOrder,
     CancelOrder,
@@ -111,7 +112,7 @@ def decide(trade: Trade, fact: Any | None, asker: Asker) -> Decision:
 
 def _matters(before: Trade, after: Trade, fact: Any) -> bool:
     """A report that changes nothing is not journalled; outcomes and wishes always are."""
-    return isinstance(fact, EffectSettled | ExitStarted) or after != before
+    return isinstance(fact, EffectSettled | ExitStarted | StopLooseningAsked) or after != before
 
 
 # --- turns: what follows by itself -------------------------------------------------------------------------------

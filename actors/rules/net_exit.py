@@ -44,6 +44,8 @@ def prices_due(trade: Trade, now: datetime) -> Move | None:
 
 
 def _stop_due(trade: Trade, net: NetTarget, now: datetime) -> StopPriceMoved | None:
+    if trade.stop_moved_by == "person":
+        return None  # it is where the person wants it
     whole = holding_once_entered(trade)
     tick, taker = trade.instrument.tick_size, trade.fees.taker
     wanted = None if whole is None else loss_price(whole, net.stop_usdt, taker, tick)

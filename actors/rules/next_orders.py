@@ -9,7 +9,7 @@ Sources: design, "A trade" (stops first; ladders shrink before they grow; one ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -235,9 +235,23 @@ def wanted_rungs(trade: Trade) -> tuple[Decimal, ...]:
     """
     rungs = trade.plan.rungs
     states = [_rung_state(trade, index, rung.fraction) for index, rung in enumerate(rungs, start=1)]
+    return _without_taken(trade, states) if trade.taken_targets else _spread(trade, states, trade.rung_prices)
+
+
+def _spread(trade: Trade, states: list[RungState], prices: Sequence[Decimal]) -> tuple[Decimal, ...]:
     if all(state.complete for state in states):
         states[-1] = RungState(fraction=states[-1].fraction, filled=ZERO, wanted=trade.open_quantity, complete=False)
-    return respread(trade.open_quantity, states, trade.instrument, trade.rung_prices)
+    return respread(trade.open_quantity, states, trade.instrument, prices)
+
+
+def _without_taken(trade: Trade, states: list[RungState]) -> tuple[Decimal, ...]:
+    """Spread over the targets that a person has left; nothing rests anywhere when none is."""
+    left = [at for at in range(len(states)) if at + 1 not in trade.taken_targets]
+    if not left:
+        return (ZERO,) * len(states)
+    spread = _spread(trade, [states[at] for at in left], [trade.rung_prices[at] for at in left])
+    wanted = dict(zip(left, spread, strict=True))
+    return tuple(wanted.get(at, ZERO) for at in range(len(states)))
 
 
 def _rung_state(trade: Trade, index: int, fraction: Decimal) -> RungState:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
-from actors.messages.exit_facts import EntriesExpired, FloorArmed, TargetPriceMoved
+from actors.messages.exit_facts import EntriesExpired, FloorArmed, StopLooseningAsked, TargetPriceMoved, TargetSet
 from actors.messages.orders import EffectSettled, ExecutionReported, OrderReported, Settlement
 from actors.messages.trading import (
     AmendRequested,
@@ -35,7 +36,7 @@ from actors.messages.trading import (
 from actors.model.changing import replace
 from actors.model.guarding import SafetyState
 from actors.model.order import ObservedOrder, OrderState
-from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, Trade
+from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, StopKept, StopLoosening, Trade
 from actors.rules.breakeven import tightened
 from actors.rules.client_order_ids import epoch_of
 from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_report
@@ -89,7 +90,7 @@ def evolve(trade: Trade, fact: Any) -> Trade:
         apply = _APPLY[type(fact)]
     except KeyError:
         raise TypeError(f"{type(fact).__name__} is not a fact of a trade's journal") from None
-    changed = apply(trade, fact)
+    changed = _stop_arrived(apply(trade, fact))
     phase = _phase(changed)
     return changed if phase is changed.phase else replace(changed, phase=phase)
 
@@ -166,7 +167,7 @@ def _settled_place(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
         leg = replace(leg, state=LegState.LIVE)
     else:
         leg = replace(leg, state=LegState.REJECTED, code=fact.code, text=fact.text, ended_at=fact.settled_at)
-        trade = _heed_trigger(trade, leg, fact)
+        trade = _heed_trigger(trade, leg, fact, leg.trigger_price)
     return _observed(trade, leg, fact.observed)
 
 
@@ -187,7 +188,7 @@ def _settled_change(trade: Trade, leg: Leg, pending: PendingChange, fact: Effect
             code=fact.code,
             text=fact.text,
         )
-        trade = _heed_trigger(trade, leg, fact)
+        trade = _heed_trigger(trade, leg, fact, pending.trigger_price)
     return _observed(trade, leg, fact.observed)
 
 
@@ -206,9 +207,30 @@ def _done(leg: Leg, pending: PendingChange, fact: EffectSettled) -> Leg:
     return _filled_up(leg, fact.settled_at)
 
 
-def _heed_trigger(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
-    passed = leg.role is Role.STOP and fact.settlement is Settlement.TRIGGER_PASSED
-    return replace(trade, trigger_passed=True) if passed else trade
+def _heed_trigger(trade: Trade, leg: Leg, fact: EffectSettled, asked: Decimal | None) -> Trade:
+    """A price that has been passed is where the trade leaves; a person's new one only is not taken."""
+    if leg.role is not Role.STOP or fact.settlement is not Settlement.TRIGGER_PASSED:
+        return trade
+    if asked is None or trade.asked_stop != asked or trade.kept_stop is None:
+        return replace(trade, trigger_passed=True)
+    return replace(
+        trade,
+        stop_price=trade.kept_stop.stop_price,
+        stop_moved_by=trade.kept_stop.moved_by,
+        stop_reasoning=trade.kept_stop.reasoning,
+        moved_to_breakeven=trade.kept_stop.at_breakeven,
+        asked_stop=None,
+        kept_stop=None,
+    )
+
+
+def _stop_arrived(trade: Trade) -> Trade:
+    """Forget where the stop was once the exchange holds a person's price."""
+    if trade.asked_stop is None:
+        return trade
+    stop = trade.live_leg(Role.STOP)
+    there = stop is not None and stop.state is LegState.LIVE and stop.trigger_price == trade.asked_stop
+    return replace(trade, asked_stop=None, kept_stop=None) if there else trade
 
 
 def _observed(trade: Trade, leg: Leg, order: ObservedOrder | None) -> Trade:
@@ -440,6 +462,9 @@ def _position_verified(trade: Trade, fact: PositionVerified) -> Trade:
 
 # --- its own turns ----------------------------------------------------------------------------------------------
 def _stop_price_moved(trade: Trade, fact: StopPriceMoved) -> Trade:
+    if fact.by:
+        return _stop_set(trade, fact)
+    trade = replace(trade, loosening=None, asked_stop=None, kept_stop=None)  # overtaken
     behind = fact.stop_price != trade.stop_price or not trade.stop_moved_by  # else another rule had it there already
     changed = replace(
         trade,
@@ -453,6 +478,50 @@ def _stop_price_moved(trade: Trade, fact: StopPriceMoved) -> Trade:
         return changed
     told_at = fact.moved_at if fact.told else trade.trailing_told_at
     return replace(changed, best_price=fact.best_price, trailed_at=fact.moved_at, trailing_told_at=told_at)
+
+
+def _stop_set(trade: Trade, fact: StopPriceMoved) -> Trade:
+    """Take a person's price. What the exchange may refuse it for is known only there: then the stop stays."""
+    standing = trade.live_leg(Role.STOP) is not None
+    kept = StopKept(
+        stop_price=trade.stop_price,
+        moved_by=trade.stop_moved_by,
+        reasoning=trade.stop_reasoning,
+        at_breakeven=trade.moved_to_breakeven,
+    )
+    return replace(
+        trade,
+        stop_price=fact.stop_price,
+        stop_reasoning=fact.lines,
+        stop_moved_by=fact.reason,
+        stop_move_told=True,
+        moved_to_breakeven=trade.moved_to_breakeven or fact.reason in AT_BREAKEVEN,
+        best_price=trade.best_price if fact.best_price is None else fact.best_price,
+        heeded_rung=max(trade.heeded_rung, fact.heeded_rung),
+        loosening=None,
+        asked_stop=fact.stop_price if standing else None,
+        kept_stop=(trade.kept_stop or kept) if standing else None,
+        commands=_with_command(trade, fact.command_id),
+    )
+
+
+def _with_command(trade: Trade, command_id: str) -> tuple[str, ...]:
+    return trade.commands if command_id in trade.commands else (*trade.commands, command_id)
+
+
+def _stop_loosening_asked(trade: Trade, fact: StopLooseningAsked) -> Trade:
+    wish = StopLoosening(stop_price=fact.stop_price, lines=fact.lines, by=fact.by, command_id=fact.command_id)
+    return replace(trade, loosening=wish, commands=_with_command(trade, fact.command_id))
+
+
+def _target_set(trade: Trade, fact: TargetSet) -> Trade:
+    others = tuple(each for each in trade.set_targets if each[0] != fact.place)
+    return replace(
+        trade,
+        set_targets=others if fact.price is None else (*others, (fact.place, fact.price)),
+        taken_targets=trade.taken_targets | {fact.place} if fact.price is None else trade.taken_targets,
+        commands=_with_command(trade, fact.command_id),
+    )
 
 
 def _target_price_moved(trade: Trade, fact: TargetPriceMoved) -> Trade:
@@ -497,6 +566,8 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     BackstopMoved: _backstop_moved,
     PositionVerified: _position_verified,
     StopPriceMoved: _stop_price_moved,
+    StopLooseningAsked: _stop_loosening_asked,
+    TargetSet: _target_set,
     TargetPriceMoved: _target_price_moved,
     FloorArmed: _floor_armed,
     EntriesExpired: _entries_expired,

@@ -44,6 +44,8 @@ def farthest_stop(trade: Trade) -> Decimal | None:
         return None
     stop = trade.live_leg(Role.STOP)
     prices = [trade.stop_price]
+    if trade.loosening is not None:
+        prices.append(trade.loosening.stop_price)
     if stop is not None and stop.trigger_price is not None:
         prices.append(stop.trigger_price)
     return min(prices) if trade.side is PositionSide.LONG else max(prices)

@@ -22,9 +22,11 @@ def highest_rung(trade: Trade) -> int:
 def breakeven_due(trade: Trade) -> bool:
     """Tell whether the stop belongs at breakeven or tighter."""
     after = trade.plan.exits.breakeven_after
+    if trade.moved_to_breakeven:
+        return trade.stop_moved_by != "person"  # who has put it elsewhere since wants it there
     if after is None:
         return False
-    return trade.moved_to_breakeven or (trade.first_target_hit and (after == 1 or highest_rung(trade) >= after))
+    return trade.first_target_hit and (after == 1 or highest_rung(trade) >= after)
 
 
 def step_due(trade: Trade, now: datetime) -> StopPriceMoved | None:
@@ -33,7 +35,7 @@ def step_due(trade: Trade, now: datetime) -> StopPriceMoved | None:
     if after is None or not trade.first_target_hit or not trade.open_quantity:
         return None
     rung = highest_rung(trade)
-    if rung < max(2, after):
+    if rung < max(2, after) or rung <= trade.heeded_rung:
         return None
     aimed = trade.rung_prices[rung - 2]
     price = tightened(trade.side, trade.stop_price, aimed)

@@ -2,7 +2,7 @@
 
 I1: no two live orders of one role, and no order that counts more than it could fill. I3: whatever leaves only reduces,
 and targets are never asked for beyond what is open. I4: after breakeven, and once a rule has moved it, the stop never
-moves against the trade.
+moves against the trade, but where a person has put it.
 A violation is a mistake of ours. It is told and changes nothing: what the trade does about its facts is decided
 elsewhere, and this never adds an order nor holds one back.
 
@@ -106,7 +106,8 @@ def _asks_for_target(trade: Trade, fact: Any) -> bool:
 
 def _tightest(trade: Trade, before: Decimal | None) -> Decimal | None:
     by_rule = trade.stop_moved_by and trade.of(Role.STOP)  # a net target's may move outward before it stands
-    if not (trade.moved_to_breakeven or by_rule):
+    by_person = trade.stop_moved_by == "person" or trade.asked_stop is not None
+    if by_person or not (trade.moved_to_breakeven or by_rule):
         return None
     if before is None or (trade.stop_price - before) * trade.side.sign > 0:
         return trade.stop_price

@@ -16,6 +16,7 @@ from actors.messages.trading import ExitReason, ExitStarted, MemoryLost, TradeCl
 from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.trade import Leg, LegState, Role, Trade
+from actors.rules.change_news import change_news
 from actors.rules.exit_words import EXPIRED, rule_news, slippage_lines
 from actors.rules.next_orders import NO_POSITION, refused_in_a_row
 from actors.rules.position_life import AT_BREAKEVEN
@@ -62,6 +63,8 @@ def news(before: Trade, after: Trade, facts: Iterable[Any]) -> Iterator[Alert]:
     yield from _reduction_news(before, after)
     for fact in facts:
         yield from _fact_news(after, fact)
+    for kind, severity, about, title, lines in change_news(before, after, facts):
+        yield _alert(after, kind, severity, about, title, *lines)
 
 
 def _alert(trade: Trade, kind: str, severity: Severity, about: str, title: str, *lines: str) -> Alert:

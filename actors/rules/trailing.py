@@ -43,6 +43,15 @@ def trail_due(trade: Trade, seen: SeenPrice | None, now: datetime) -> StopPriceM
     )
 
 
+def best_seen(trade: Trade, seen: SeenPrice | None) -> Decimal | None:
+    """Give the best price that is being followed; None while there is no trailing."""
+    rule = trade.plan.exits.trailing
+    if rule is None or seen is None or not seen.fresh or not trade.open_quantity:
+        return trade.best_price
+    best = better(trade.side, seen.best, trade.best_price)
+    return best if trade.best_price is not None or active(trade, rule, best) else None
+
+
 def trail_waits(trade: Trade, seen: SeenPrice | None, now: datetime) -> float | None:
     """Give the seconds until a move that only came too soon is due; None when there is none."""
     left = pause_left(trade, now)
@@ -67,9 +76,11 @@ def active(trade: Trade, rule: TrailingStop, best: Decimal) -> bool:
 def _wanted(trade: Trade, seen: SeenPrice | None) -> Decimal | None:
     """Give where the stop should trail to, a step tighter than it is at least."""
     rule = trade.plan.exits.trailing
-    if rule is None or seen is None or not seen.fresh or not trade.open_quantity:
+    if rule is None or seen is None or not seen.fresh or not trade.open_quantity or trade.loosening is not None:
         return None
     best = better(trade.side, seen.best, trade.best_price)
+    if trade.stop_moved_by == "person" and best == trade.best_price:
+        return None  # it is where the person wants it until the market is better than it was then
     if trade.best_price is None and not active(trade, rule, best):
         return None
     tick, distance = trade.instrument.tick_size, rule.distance.at(best)

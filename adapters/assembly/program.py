@@ -10,7 +10,20 @@ import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.cli.arguments import Close, Demo, Exchange, Locks, Run, Safety, Simulate, Status, Trade, Version, parse
+from adapters.cli.arguments import (
+    Change,
+    Close,
+    Demo,
+    Exchange,
+    Locks,
+    Run,
+    Safety,
+    Simulate,
+    Status,
+    Trade,
+    Version,
+    parse,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
             from adapters.assembly.exchange_process import run_exchange  # noqa: PLC0415 - see above
 
             return run_exchange(command)
-        case Status() | Trade() | Close() | Safety() | Locks() as command:
+        case Status() | Trade() | Close() | Change() | Safety() | Locks() as command:
             from adapters.assembly.remote import ask_daemon  # noqa: PLC0415 - see above
 
             return ask_daemon(command)

@@ -1,4 +1,4 @@
-"""The verbs that speak to a running daemon: status, trade, close, safety, locks. They print; the daemon decides.
+"""The verbs that speak to a running daemon (status, trade, close, changes, safety, locks). They print; it decides.
 
 Exit codes: 0 done, 2 refused (the person's input), 69 no daemon, or not ready, 70 it failed, 75 no answer in time.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from adapters.cli.arguments import Close, Locks, Safety, Status, Trade
+from adapters.cli.arguments import Change, Close, Locks, Safety, Status, Trade
 from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
 from adapters.host.state_folder import StateFolder, state_folder
 
@@ -27,7 +27,7 @@ ANSWER_SECONDS = 45.0
 STATUS_SECONDS = 15.0
 
 
-def ask_daemon(command: Status | Trade | Close | Safety | Locks) -> int:
+def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks) -> int:
     """Carry out one of these verbs; give the exit code."""
     match command:
         case Status():
@@ -36,6 +36,8 @@ def ask_daemon(command: Status | Trade | Close | Safety | Locks) -> int:
             return open_trade(command)
         case Close():
             return close_trades(command)
+        case Change():
+            return change_trade(command)
         case Safety():
             return show_or_set_safety(command)
         case Locks():
@@ -91,6 +93,25 @@ def close_trades(command: Close) -> int:
         return answer
     labels = answer["ok"]["closing"]
     print(json.dumps(answer["ok"]) if command.as_json else "closing " + ", ".join(labels))
+    return DONE
+
+
+def change_trade(command: Change) -> int:
+    """Move a stop or a target of one trade, after asking."""
+    folder = state_folder(command.state)
+    body: Answer = {"which": command.which, "change": command.verb, "words": list(command.words)}
+    if not command.yes:
+        preview = _ask(folder, "change", {**body, "preview": True}, ANSWER_SECONDS, as_json=command.as_json)
+        if isinstance(preview, int):
+            return preview
+        print("\n".join(preview["text"]), file=sys.stderr if command.as_json else sys.stdout)
+        if not _agreed("Do it?"):
+            return _fail({"refused": ["Nothing was changed: it was not agreed to."]}, REFUSED, as_json=command.as_json)
+        body["seen"] = preview["ok"]["before"]
+    answer = _ask(folder, "change", {**body, "command_id": uuid4().hex}, ANSWER_SECONDS, as_json=command.as_json)
+    if isinstance(answer, int):
+        return answer
+    print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
     return DONE
 
 

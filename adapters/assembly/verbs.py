@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from actors.desk_guards import TroubleOutside
@@ -15,19 +16,22 @@ from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock,
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.trading import (
+    ChangeTrade,
     CloseAccepted,
     CloseTrades,
     OpenTrade,
     OrderPreview,
     PreviewTrade,
     TradeAccepted,
+    TradeChanged,
     TradeReading,
     TradesQuestion,
 )
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import guard_screens, health_screen, trade_screens
+from actors.rules import change_screens, guard_screens, health_screen, trade_screens
+from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
 from runtime import ActorDead, AskFailed, AskTimeout, Refused
@@ -38,7 +42,7 @@ ReadPlan: TypeAlias = Callable[[str], TradePlan | tuple[Refusal, ...]]
 TRADE_SECONDS = 40.0
 READ_SECONDS = 5.0
 
-codec.register(TradePlan, OrderPreview, TradeReading, TradeAccepted)
+codec.register(TradePlan, OrderPreview, TradeReading, TradeAccepted, TradeChanged)
 
 
 class Verbs:
@@ -53,6 +57,7 @@ class Verbs:
             "preview": self._preview,
             "open": self._open,
             "close": self._close,
+            "change": self._change,
             "safety": self._safety,
             "locks": self._locks,
         }
@@ -126,6 +131,27 @@ class Verbs:
         question = CloseTrades(which=str(body.get("which", "")), by="cli")
         closing: CloseAccepted = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
         return {"ok": {"closing": list(closing.labels)}}
+
+    def _change(self, body: Answer) -> Answer:
+        """Change one trade as a person wishes; with `preview`, only say what would become of it."""
+        verb, words = str(body.get("change", "")), [str(each) for each in body.get("words", [])]
+        if verb not in {"stop", "breakeven", "target"}:
+            raise Refused(f"{verb!r} is no change of a trade: write stop, breakeven or target")
+        change = read_change(verb, words)
+        if isinstance(change, str):
+            raise Refused(change)
+        preview, seen = bool(body.get("preview")), body.get("seen")
+        question = ChangeTrade(
+            command_id="" if preview else f"cli-{body['command_id']}",
+            which=str(body.get("which", "")),
+            change=change,
+            by="cli",
+            preview=preview,
+            seen_price=None if seen is None else Decimal(str(seen)),
+        )
+        shown: TradeChanged = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
+        screen = change_screens.asked_back(shown) if preview else change_screens.changed(shown)
+        return {"ok": _values(shown), "text": _text(screen)}
 
     def _safety(self, body: Answer) -> Answer:
         """Show the safety state; with one named, set it."""

@@ -90,6 +90,16 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    state: Path | None
+    which: str
+    verb: str  # stop, breakeven or target
+    words: tuple[str, ...]  # behind the trade's number, as the chat's commands take them
+    yes: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Safety:
     state: Path | None
     wanted: str  # active, reduce-only, halted; empty: only show it
@@ -127,7 +137,7 @@ class Version:
     """Print the version."""
 
 
-Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Safety | Locks | Simulate | Version
+Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Change | Safety | Locks | Simulate | Version
 
 _app = typer.Typer(
     name="standfast",
@@ -326,6 +336,55 @@ def close(
     as_json: JsonOption = False,
 ) -> Close:
     return Close(state=state, which=which, yes=yes, as_json=as_json)
+
+
+WhichArgument = Annotated[str, typer.Argument(help="The trade's number in status, or its id.", metavar="TRADE")]
+
+
+@_app.command(
+    help=(
+        "Move a trade's stop. Shows what is lost there, then asks. Farther out, the backstop moves first; a price that "
+        "the market has passed is not taken.\n\nExample: main.py stop 3 1.15"
+    )
+)
+def stop(
+    *,
+    which: WhichArgument,
+    price: Annotated[str, typer.Argument(help="Where the stop is to be.")],
+    state: StateOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> Change:
+    return Change(state=state, which=which, verb="stop", words=(price,), yes=yes, as_json=as_json)
+
+
+@_app.command(help="Move a trade's stop to where all its costs are paid. Shows the sum, then asks.")
+def breakeven(
+    *,
+    which: WhichArgument,
+    state: StateOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> Change:
+    return Change(state=state, which=which, verb="breakeven", words=(), yes=yes, as_json=as_json)
+
+
+@_app.command(
+    help=(
+        "Move a target of a trade, or take it away (remove): the others share what it was for. Asks first.\n\n"
+        "Example: main.py target 3 2 1.24"
+    )
+)
+def target(
+    *,
+    which: WhichArgument,
+    place: Annotated[str, typer.Argument(help="Which target; 1 is the nearest.", metavar="N")],
+    price: Annotated[str, typer.Argument(help="Where it is to be, or remove.")],
+    state: StateOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> Change:
+    return Change(state=state, which=which, verb="target", words=(place, price), yes=yes, as_json=as_json)
 
 
 _SAFETY_STATES = ("active", "reduce-only", "halted")
