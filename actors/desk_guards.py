@@ -37,7 +37,7 @@ from actors.messages.storing import (
     StreamSummary,
     TurnsQuestion,
 )
-from actors.messages.trading import SafetyHeeded
+from actors.messages.trading import ExitReason, ExitStarted, SafetyHeeded
 from actors.model.guarding import GuardTerms, Lock, Safety
 from actors.rules import guard_record
 from actors.rules.guard_history import PastTrade, history
@@ -200,16 +200,21 @@ class DeskGuards:
 
     def _set_safety(self, wish: _Wish, wanted: SetSafety, trades: Sequence[tuple[str, StreamSummary]]) -> None:
         now, number = self._context.now(), self._sequence + 1
-        fact = SafetyChanged(
-            command_id=wanted.command_id, state=wanted.state, why=wanted.why, by=wanted.by, changed_at=now
-        )
-        heeded = SafetyHeeded(state=wanted.state, by=wanted.by, changed_at=now)
+        state = wanted.state
+        if wanted.leave and self._known.safety.state.rank > state.rank:
+            state = self._known.safety.state
+        fact = SafetyChanged(command_id=wanted.command_id, state=state, why=wanted.why, by=wanted.by, changed_at=now)
+        heeded = SafetyHeeded(state=state, by=wanted.by, changed_at=now)
+        leaving = ExitStarted(reason=ExitReason.PERSON, by=wanted.by, started_at=now)
         effects = []
         for stream, row in trades:
             trade_id = stream.removeprefix("trade/")
             monitor = addresses.monitor(row.account, row.symbol, trade_id)
             key = f"safety/{number}/{trade_id}"
             effects.append(PromisedEffect(key=key, destination=monitor, owner=monitor, request=heeded))
+            if row.account == wanted.leave:
+                key = f"leave/{number}/{trade_id}"
+                effects.append(PromisedEffect(key=key, destination=monitor, owner=monitor, request=leaving))
         self._append(wish, (fact,), effects)
 
     def _release(self, wish: _Wish, wanted: ReleaseLock) -> None:

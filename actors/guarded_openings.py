@@ -297,6 +297,8 @@ class GuardedOpenings(Actor):
 
     @handles(SetSafety, ReleaseLock)
     def _on_change(self, message: SetSafety | ReleaseLock) -> Any:
+        if isinstance(message, SetSafety) and message.leave and message.leave not in self._accounts:
+            raise Refused(f"there is no account {message.leave}: write one of {', '.join(self._accounts)}")
         if not self._guards.known:
             self.context.stash()
             return None

@@ -150,10 +150,11 @@ class PositionMonitor(TradeChanges):
     def _take_booked(self, effect: PromisedEffect) -> None:
         fact, key = effect.request, effect.key
         booked = isinstance(fact, ReductionBooked | FundingBooked)
-        if isinstance(fact, SafetyHeeded) or (booked and fact.execution_id not in self._known.executions):
+        leaves = isinstance(fact, ExitStarted) and self._known.phase not in {Phase.CLOSING, Phase.CLOSED}
+        if leaves or isinstance(fact, SafetyHeeded) or (booked and fact.execution_id not in self._known.executions):
             self._take(fact, settles=(key,))
         else:
-            self.context.tell(addresses.STORE, Settle(effect_key=key, note="already booked"))
+            self.context.tell(addresses.STORE, Settle(effect_key=key, note="already so"))
 
     @handles(EffectUnclear)
     def _on_unclear(self, message: EffectUnclear) -> None:

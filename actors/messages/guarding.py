@@ -28,6 +28,7 @@ class SetSafety:
     state: SafetyState
     why: str
     by: str  # "chat:17", "cli"
+    leave: str = ""  # an account whose trades are all left with it, in the same commit; never to a looser state then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from adapters.cli.arguments import (
     Change,
     Close,
     Demo,
+    Emergency,
     Exchange,
     Locks,
     Run,
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
             from adapters.assembly.exchange_process import run_exchange  # noqa: PLC0415 - see above
 
             return run_exchange(command)
-        case Status() | Trade() | Close() | Change() | Safety() | Locks() as command:
+        case Status() | Trade() | Close() | Change() | Safety() | Locks() | Emergency() as command:
             from adapters.assembly.remote import ask_daemon  # noqa: PLC0415 - see above
 
             return ask_daemon(command)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from adapters.cli.arguments import Change, Close, Locks, Safety, Status, Trade
+from adapters.cli.arguments import Change, Close, Emergency, Locks, Safety, Status, Trade
 from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
 from adapters.host.state_folder import StateFolder, state_folder
 
@@ -25,9 +26,11 @@ LATE = 75
 
 ANSWER_SECONDS = 45.0
 STATUS_SECONDS = 15.0
+EMERGENCY_SECONDS = 60.0  # waited for everything to be gone
+EMERGENCY_LOOK_SECONDS = 0.5
 
 
-def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks) -> int:
+def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks | Emergency) -> int:
     """Carry out one of these verbs; give the exit code."""
     match command:
         case Status():
@@ -42,6 +45,8 @@ def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks) -> int
             return show_or_set_safety(command)
         case Locks():
             return show_or_release_locks(command)
+        case Emergency():
+            return leave_account(command)
 
 
 def show_status(command: Status) -> int:
@@ -113,6 +118,30 @@ def change_trade(command: Change) -> int:
         return answer
     print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
     return DONE
+
+
+def leave_account(command: Emergency) -> int:
+    """Leave every trade of an account, wait until all are gone, and say what remains that is not ours."""
+    folder, body = state_folder(command.state), {"account": command.account}
+    if not command.yes:
+        before = _ask(folder, "status", {}, STATUS_SECONDS, as_json=command.as_json)
+        if isinstance(before, int):
+            return before
+        print("\n".join(before["text"]), file=sys.stderr if command.as_json else sys.stdout)
+        if not _agreed(f"Close everything of ours on {command.account} at market now, and open nothing new?"):
+            return _fail({"refused": ["Nothing was closed: it was not agreed to."]}, REFUSED, as_json=command.as_json)
+    answer = _ask(folder, "emergency", {**body, "command_id": uuid4().hex}, ANSWER_SECONDS, as_json=command.as_json)
+    deadline = time.monotonic() + EMERGENCY_SECONDS
+    while not isinstance(answer, int) and answer["ok"]["leaving"] and time.monotonic() < deadline:
+        time.sleep(EMERGENCY_LOOK_SECONDS)
+        answer = _ask(folder, "remaining", body, ANSWER_SECONDS, as_json=command.as_json)
+    if isinstance(answer, int):
+        return answer
+    print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
+    if not answer["ok"]["leaving"]:
+        return DONE
+    print("It goes on by itself, over a restart too; look at main.py status.", file=sys.stderr)
+    return LATE
 
 
 def show_or_set_safety(command: Safety) -> int:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
+from actors.messages.accounts import SnapshotQuestion
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
@@ -30,7 +32,7 @@ from actors.messages.trading import (
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import change_screens, guard_screens, health_screen, trade_screens
+from actors.rules import change_screens, emergency_screen, guard_screens, health_screen, trade_screens
 from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
@@ -60,6 +62,8 @@ class Verbs:
             "change": self._change,
             "safety": self._safety,
             "locks": self._locks,
+            "emergency": self._emergency,
+            "remaining": self._remaining,
         }
 
     def handle(self, verb: str, body: Answer) -> Answer:
@@ -174,6 +178,45 @@ class Verbs:
         return self._guards(
             ReleaseLock(lock_id=lock_id, by="cli") if lock_id else GuardsQuestion(), guard_screens.locks
         )
+
+    def _emergency(self, body: Answer) -> Answer:
+        """Have every trade of an account left, and nothing new opened. Recorded in one commit, so no crash ends it."""
+        account = str(body.get("account", ""))
+        wanted = SetSafety(
+            command_id=f"cli-{body['command_id']}",
+            state=SafetyState.REDUCE_ONLY,
+            why=f"emergency on {account}",
+            by="cli",
+            leave=account or "?",
+        )
+        self._daemon.system.ask(addresses.DESK, wanted, timeout_seconds=TRADE_SECONDS)
+        for trade in self._trades_of(account):  # one whose monitor is set aside hears a person's wish alone
+            with suppress(Refused, AskTimeout, ActorDead, AskFailed):
+                close = CloseTrades(which=trade.trade_id, by="cli")
+                self._daemon.system.ask(addresses.DESK, close, timeout_seconds=READ_SECONDS)
+        return self._remaining(body)
+
+    def _trades_of(self, account: str) -> list[TradeReading]:
+        trades = self._daemon.system.ask(addresses.DESK, TradesQuestion(), timeout_seconds=TRADE_SECONDS)
+        return [trade for trade in trades if trade.account == account]
+
+    def _remaining(self, body: Answer) -> Answer:
+        """Tell what is still leaving on an account; when nothing is, what remains there that is not ours."""
+        account = str(body.get("account", ""))
+        trades, snapshot = self._trades_of(account), None
+        if not trades:
+            with suppress(Refused, AskTimeout, AskFailed):
+                question = SnapshotQuestion(executions_since=None)
+                snapshot = self._daemon.system.ask(addresses.client(account), question, timeout_seconds=TRADE_SECONDS)
+        left = [] if snapshot is None else list(emergency_screen.remaining_lines(snapshot))
+        return {
+            "ok": {
+                "account": account,
+                "leaving": [trade.label for trade in trades],
+                "foreign": None if snapshot is None else left,
+            },
+            "text": _text(emergency_screen.emergency(account, trades, snapshot)),
+        }
 
     def _guards(self, question: object, screen: Callable[..., Screen]) -> Answer:
         reading: GuardsReading = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)

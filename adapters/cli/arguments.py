@@ -115,6 +115,14 @@ class Locks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Emergency:
+    state: Path | None
+    account: str
+    yes: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Simulate:
     seeds: range
     seed: int | None
@@ -137,7 +145,9 @@ class Version:
     """Print the version."""
 
 
-Command: TypeAlias = Run | Demo | Exchange | Status | Trade | Close | Change | Safety | Locks | Simulate | Version
+Command: TypeAlias = (
+    Run | Demo | Exchange | Status | Trade | Close | Change | Safety | Locks | Emergency | Simulate | Version
+)
 
 _app = typer.Typer(
     name="standfast",
@@ -439,6 +449,23 @@ def locks(
     if action and not lock_id:
         raise typer.BadParameter("which lock is missing; main.py locks lists them: main.py locks release ID")
     return Locks(state=state, release=lock_id, as_json=as_json)
+
+
+@_app.command(
+    help=(
+        "Leave everything of ours on an account now: entries cancelled, positions closed at market, stops cancelled "
+        "once flat. Nothing new is opened until you set the safety state to active. Then says what remains there that "
+        "is not ours; that is left alone.\n\nExample: main.py emergency --account main --yes"
+    )
+)
+def emergency(
+    *,
+    account: Annotated[str, typer.Option("--account", help="Which account, such as main.")],
+    state: StateOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> Emergency:
+    return Emergency(state=state, account=account, yes=yes, as_json=as_json)
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------

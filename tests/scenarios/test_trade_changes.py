@@ -1,4 +1,4 @@
-"""Stop, breakeven and target of a real trade, changed from the terminal and the chat, over a kill -9."""
+"""Stop, breakeven and target of a real trade, changed from terminal and chat, over a kill -9; an emergency at last."""
 
 from __future__ import annotations
 
@@ -89,6 +89,18 @@ def test_a_person_changes_a_trade_from_terminal_and_chat(stage: Any, until: Any)
     stage.chat.user_taps(asked.message_id, asked.buttons[0][0][0])
     until("breakeven", lambda: min(own_stops(stage)) > Decimal("0.62"))
     until("it to be told", lambda: any("stop moved to breakeven" in line for line in stage.told()))
+
+    stage.exchange.order_by_hand("SOLUSDT", "Buy", "1")
+    unknown = terminal(stage, "emergency", "--account", "second", "--yes")
+    assert (unknown.returncode, unknown.stderr) == (2, "there is no account second: write one of main\n")
+    left = terminal(stage, "emergency", "--account", "main", "--yes")
+    assert left.returncode == 0, left.stderr
+    assert left.stdout.startswith(
+        "main: every trade of ours is closed, its orders are gone\n  Not ours, and left alone:"
+    )
+    assert "position SOLUSDT long 1 at " in left.stdout
+    assert (stage.exchange.held("XRPUSDT"), stage.exchange.held("SOLUSDT")) == (Decimal(0), Decimal(1))
+    assert stage.daemon.status()["safety"]["why"] == "emergency on main"
     assert stage.exchange.books()["audit"]["duplicate_orders"] == 0
 
 
