@@ -20,7 +20,7 @@ from actors.messages.accounts import (
 from actors.messages.monitoring import AskAgain, LeaveNow, OwnStopDue, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, ExecutionReported, OrderReported
 from actors.messages.storing import LoadStream, Perform, PromisedEffect, Settle, StoredStream, UnsettledQuestion
-from actors.messages.trading import ExitReason, ExitStarted, SafetyHeeded, TradeQuestion, TradeReading
+from actors.messages.trading import ChangeTrade, ExitReason, ExitStarted, SafetyHeeded, TradeQuestion, TradeReading
 from actors.model.sharing import shared
 from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
@@ -149,6 +149,9 @@ class PositionMonitor(TradeChanges):
 
     def _take_booked(self, effect: PromisedEffect) -> None:
         fact, key = effect.request, effect.key
+        if isinstance(fact, ChangeTrade):
+            self._take_promised(fact, key)
+            return
         booked = isinstance(fact, ReductionBooked | FundingBooked)
         leaves = isinstance(fact, ExitStarted) and self._known.phase not in {Phase.CLOSING, Phase.CLOSED}
         if leaves or isinstance(fact, SafetyHeeded) or (booked and fact.execution_id not in self._known.executions):

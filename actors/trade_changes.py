@@ -15,16 +15,19 @@ from decimal import Decimal
 from actors.messages import addresses
 from actors.messages.accounts import BackstopQuestion, BackstopStanding, OpeningViewQuestion
 from actors.messages.monitoring import AskAgain
+from actors.messages.storing import Append, Settle
 from actors.messages.trading import ChangeTrade, TradeChanged
 from actors.model.account import OpeningView
 from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
+from actors.rules.change_news import change_not_made
 from actors.rules.trade_change import Situation, again, judge, loosened, stop_on_tick
 from actors.trade_prices import TradePrices
 from runtime import LATER, Answered, NotAnswered, Refused, Reply, handles
 
 VIEW_SECONDS = 8.0
 STANDING_SECONDS = 5.0
+PROMISED_SECONDS = 2.0  # before a promised change that could not be judged is taken up again
 FIRST_LOOK_SECONDS = 0.1  # before the backstop is asked about again, ever more patiently
 LONGEST_LOOK_SECONDS = 2.0
 
@@ -41,7 +44,12 @@ class ChangeStep:
 @dataclass(slots=True)
 class _Wish:
     wanted: ChangeTrade
-    reply: Reply
+    reply: Reply | None  # None: it was promised
+    effect_key: str = ""  # of the promise
+
+    def refuse(self, text: str) -> None:
+        if self.reply is not None:
+            self.reply.refuse(Refused(text))
 
 
 class TradeChanges(TradePrices):
@@ -71,6 +79,15 @@ class TradeChanges(TradePrices):
         self._ask_client(name)
         return LATER
 
+    def _take_promised(self, wanted: ChangeTrade, effect_key: str) -> None:
+        """Take a change that was committed elsewhere: it is settled here, whatever becomes of it."""
+        if wanted.command_id in self._known.commands:
+            self.context.tell(addresses.STORE, Settle(effect_key=effect_key, note="already so"))
+        elif all(wish.effect_key != effect_key for wish in self._wishes.values()):
+            name = self.context.new_id()
+            self._wishes[name] = _Wish(wanted, None, effect_key)
+            self._ask_client(name)
+
     def _ask_client(self, name: str) -> None:
         question = OpeningViewQuestion(symbol=self._symbol)
         self.context.ask(self._client, question, timeout_seconds=VIEW_SECONDS, tag=ChangeStep(name))
@@ -88,14 +105,15 @@ class TradeChanges(TradePrices):
             self._look_later()
             return
         wish = self._wishes.pop(step.wish, None)
-        if wish is not None:
+        if wish is not None and wish.reply is None:
+            self.context.start_timer("again/booked", PROMISED_SECONDS, AskAgain(about="booked"))
+        elif wish is not None:
             what = "the exchange gave no fresh price" if step.view is None else "the backstop is not known"
-            wish.reply.refuse(Refused(f"{what} ({message.error}): nothing was changed, ask again in a moment"))
+            wish.refuse(f"{what} ({message.error}): nothing was changed, ask again in a moment")
 
     def _on_view(self, name: str, view: OpeningView | None) -> None:
         if view is None:
-            wish = self._wishes.pop(name)
-            wish.reply.refuse(Refused(f"the exchange does not list {self._symbol}: nothing was changed"))
+            self._refuse(self._wishes.pop(name), f"the exchange does not list {self._symbol}: nothing was changed")
             return
         question = self._backstop_question(stop_on_tick(self._known, self._wishes[name].wanted))
         book = addresses.position_book(self._account)
@@ -104,16 +122,16 @@ class TradeChanges(TradePrices):
     def _judge(self, wish: _Wish, view: OpeningView, standing: BackstopStanding) -> None:
         trade, wanted = self._known, wish.wanted
         if wanted.command_id in trade.commands and not wanted.preview:
-            wish.reply.answer(again(trade, wanted))
+            self._answer(wish, again(trade, wanted))
             return
         situation = Situation(view=view, standing=standing, seen=self.price_seen(), now=self.context.now())
         verdict = judge(trade, wanted, situation)
         if isinstance(verdict, str):
             kind = wanted.change.kind.value
             self.context.log.info("trade_change_refused", trade=trade.label, change=kind, by=wanted.by, why=verdict)
-            wish.reply.refuse(Refused(verdict))
+            self._refuse(wish, verdict)
         elif wanted.preview:
-            wish.reply.answer(verdict.shown)
+            self._answer(wish, verdict.shown)
         else:
             self.context.log.info(
                 "trade_changed",
@@ -125,9 +143,30 @@ class TradeChanges(TradePrices):
                 command=wanted.command_id,
             )
             self._confirming = True
-            self._take(verdict.fact)
+            self._take(verdict.fact, settles=(wish.effect_key,) if wish.effect_key else ())
             self._confirming = False
-            self._recorded.append((self._sequence, wish.reply, verdict.shown))
+            if wish.reply is not None:
+                self._recorded.append((self._sequence, wish.reply, verdict.shown))
+
+    def _answer(self, wish: _Wish, shown: TradeChanged) -> None:
+        if wish.reply is not None:
+            wish.reply.answer(shown)
+        else:
+            self.context.tell(addresses.STORE, Settle(effect_key=wish.effect_key, note="already so"))
+
+    def _refuse(self, wish: _Wish, text: str) -> None:
+        """Say why it is not made: to who asked, or, where it was promised, to the person, in the settling commit."""
+        wish.refuse(text)
+        if wish.reply is None:
+            alert = change_not_made(self._known, wish.wanted, text)
+            append = Append(
+                stream=self._stream,
+                expected_sequence=self._sequence,
+                facts=(),
+                effects=(self._alert_promised(alert),),
+                settles=(wish.effect_key,),
+            )
+            self.context.tell(addresses.STORE, append)
 
     def on_durable(self, sequence: int) -> None:
         for _, reply, shown in (each for each in self._recorded if each[0] <= sequence):

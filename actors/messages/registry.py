@@ -27,6 +27,7 @@ STORABLE = (
     orders.PositionReported,
     alerts.RaiseAlert,
     trading.StartMonitor,
+    trading.ChangeTrade,
     trading.TradeOpened,
     trading.OrderRequested,
     trading.AmendRequested,

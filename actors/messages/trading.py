@@ -95,7 +95,8 @@ class ChangeTrade:
     """Change one open trade as a person wishes. Asked of the desk, or of the trade's monitor itself.
 
     Answered with TradeChanged once it is recorded (with `preview`, once it is judged), or refused with the reason.
-    The same command again is answered as before and changes nothing.
+    The same command again is answered as before and changes nothing. Promised to a monitor (Perform), it is settled
+    with its record, or with an alert that says why it was not made.
     """
 
     command_id: str

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from actors.messages.exit_facts import TargetSet
-from actors.messages.trading import StopPriceMoved
-from actors.model.alert import Severity
+from actors.messages.trading import ChangeTrade, StopPriceMoved
+from actors.model.alert import Alert, Severity
 from actors.model.money import plain
 from actors.model.trade import Trade
 
@@ -36,6 +36,19 @@ def change_news(before: Trade, after: Trade, facts: Iterable[Any]) -> Iterator[N
         title = f"stop not moved out to {asked}: meanwhile a rule has moved it to {there}"
         lines = ("ask again if you still want it farther out",)
         yield "stop_change_overtaken", Severity.WARNING, before.loosening.command_id, title, lines
+
+
+def change_not_made(trade: Trade, wanted: ChangeTrade, why: str) -> Alert:
+    """Tell a change that was promised to this trade, after another one's, and could not be made."""
+    return Alert(
+        kind="change_not_made",
+        severity=Severity.WARNING,
+        key=f"{trade.trade_id}/change_not_made/{wanted.command_id}",
+        title=f"#{trade.number} {trade.plan.symbol} {trade.side.value}: the change of {wanted.by} is not followed",
+        lines=tuple(why.split("\n")),
+        chat_id=trade.plan.chat_id,
+        subject=trade.label,
+    )
 
 
 def _target_set(fact: TargetSet) -> News:

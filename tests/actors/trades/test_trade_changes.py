@@ -14,7 +14,8 @@ from actors.errors import Unreachable
 from actors.messages import addresses
 from actors.messages.accounts import OpeningViewQuestion
 from actors.messages.exit_facts import StopLooseningAsked
-from actors.messages.trading import ChangeTrade, StopPriceMoved, TradeChanged
+from actors.messages.storing import Append, PromisedEffect
+from actors.messages.trading import ChangeTrade, StopPriceMoved, TradeAccepted, TradeChanged
 from actors.model.trade_change import ChangeKind, TradeChange
 from runtime import AskFailed, AskTimeout, InjectedFault, Refused
 from tests.actors.trades.conftest import TradeWorld
@@ -127,6 +128,37 @@ def test_a_target_moves_and_another_is_taken_away(world: TradeWorld) -> None:
     world.reboot()
     world.pass_time(10)
     assert world.exchange.live("T1") is None
+
+
+def promise(world: TradeWorld, trade: TradeAccepted, wanted: ChangeTrade) -> None:
+    """Have a change committed by somebody else, for this trade's monitor."""
+    monitor = world.monitor(trade)
+    effect = PromisedEffect(key=f"follow/{wanted.command_id}", destination=monitor, owner=monitor, request=wanted)
+    world.system.tell(addresses.STORE, Append(stream="test", expected_sequence=0, facts=(), effects=(effect,)))
+
+
+@LIVES
+def test_a_promised_change_is_made_once_and_settled_with_its_record(world: TradeWorld, happens: Happening) -> None:
+    trade = entered(world, LADDER)
+    world.on_next(addresses.client("main"), OpeningViewQuestion, InjectedFault(lose=True))  # tried again by itself
+    promise(world, trade, stop("1.17", by="main/XRPUSDT/long/conservative/7K3Q9X"))
+    world.pass_time(0.5)
+    happens(world, trade)
+    world.until(lambda: stop_price(world) == D("1.17"))
+    world.pass_time(5)
+    assert world.unsettled(world.monitor(trade)) == []
+    assert world.trade(trade).commands == ("c2",)
+
+
+def test_a_promised_change_that_cannot_be_made_is_told_and_settled(world: TradeWorld) -> None:
+    trade = entered(world, LADDER)
+    promise(world, trade, stop("1.3", by="main/XRPUSDT/long/conservative/7K3Q9X"))
+    world.pass_time(5)
+    (told,) = world.alerts("change_not_made")
+    assert "is not followed" in told.title
+    assert "past 1.3 already: the stop stays at 1.15" in told.lines[0]
+    assert world.unsettled(world.monitor(trade)) == []
+    assert stop_price(world) == D("1.15")
 
 
 def test_breakeven_is_refused_until_the_price_has_passed_it(world: TradeWorld) -> None:
