@@ -16,7 +16,7 @@ from actors.guarded_openings import GuardedOpenings
 from actors.messages import addresses
 from actors.messages.accounts import BookReading
 from actors.messages.alerts import RaiseAlert
-from actors.messages.fanning import HalfPromised, MirrorPromised
+from actors.messages.fanning import FollowMain, HalfPromised, MainLeft, MirrorPromised
 from actors.messages.storing import (
     Append,
     LoadStream,
@@ -26,14 +26,22 @@ from actors.messages.storing import (
     StoredStream,
     UnsettledQuestion,
 )
-from actors.messages.trading import OrderPreview, SliceOutcome, TradeAccepted, TradeOpened
+from actors.messages.trading import (
+    ChangeTrade,
+    ExitStarted,
+    OrderPreview,
+    SliceOutcome,
+    TradeAccepted,
+    TradeClosed,
+    TradeOpened,
+)
 from actors.model.account import OpeningView
 from actors.model.guarding import GuardTerms, SafetyState
 from actors.model.trade_plan import SizedPlan, TradePlan
 from actors.openings import Answering, Opening, Part, PreviewOnMirrors, outcome_of, outcomes
 from actors.ports import FencePort
 from actors.rules import book_admission, fan_out
-from actors.rules.fan_out_news import slice_not_opened
+from actors.rules.fan_out_news import change_not_followed, slice_not_opened
 from actors.rules.refusals import Refusal
 from runtime import Answered, NotAnswered, handles
 from runtime.circuit_breaker import CircuitBreaker
@@ -41,6 +49,8 @@ from runtime.circuit_breaker import CircuitBreaker
 AGAIN_SECONDS = 3.0
 PREVIEW_SECONDS = 4.0  # how long a preview waits for the mirrors
 MOST_VIEWS = 100
+CHANGE_SECONDS = 15.0
+LOADING = "is being loaded"  # what a monitor says that has just begun
 BREAKER = CircuitBreaker(failure_threshold=3, open_seconds=60.0)
 
 
@@ -49,6 +59,20 @@ class TakeUpAgain:
     """A pause is over: try this promise once more; None: ask the store for those left over."""
 
     effect: PromisedEffect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """Tag of a question: whether the mirror's trade that is to hear this exists."""
+
+    effect: PromisedEffect
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """Tag of a question: a person's change of main's, asked of the mirror's trade."""
+
+    effect: PromisedEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,8 @@ class FannedOpenings(GuardedOpenings):
         self._mirrors = mirrors
         self._breakers = dict.fromkeys(mirrors, BREAKER)
         self._answering: dict[str, Answering] = {}  # by order
+        self._ended: set[str] = set()  # trade ids of slices that are not to be opened any more
+        self._parked: dict[str, list[PromisedEffect]] = {}  # by trade id: what it hears once it is settled
         self._resting: set[str] = set()  # trade ids of slices that are tried again in a moment
         self._first_views: dict[tuple[str, str], OpeningView] = {}  # by order and mirror: its halves share a balance
         self._next |= {"found": self._on_found, "main": self._on_main}
@@ -86,6 +112,16 @@ class FannedOpenings(GuardedOpenings):
         self.context.ask(addresses.STORE, question, timeout_seconds=10, tag=TakeUpAgain())
 
     def _is_anothers(self, message: Answered | NotAnswered) -> bool:
+        if isinstance(message.tag, _Changed):
+            self._on_changed(message.tag.effect, message)
+            return True
+        if isinstance(message.tag, _Followed):
+            if isinstance(message, Answered):
+                self._on_followed(message.tag.effect, message.value)
+            else:
+                again = TakeUpAgain(message.tag.effect)
+                self.context.start_timer(f"again/{message.tag.effect.key}", AGAIN_SECONDS, again, new_trace=True)
+            return True
         if not isinstance(message.tag, TakeUpAgain):
             return super()._is_anothers(message)
         if isinstance(message, Answered):
@@ -109,6 +145,9 @@ class FannedOpenings(GuardedOpenings):
             self.context.stash()
             return
         promise, key = message.effect.request, message.effect.key
+        if isinstance(promise, FollowMain):
+            self._follow(message.effect, promise)
+            return
         if not isinstance(promise, HalfPromised | MirrorPromised):
             self.context.tell(addresses.STORE, Settle(effect_key=key, note="not a slice"))
             return
@@ -149,6 +188,12 @@ class FannedOpenings(GuardedOpenings):
         if not isinstance(first, TradeOpened):
             self._refuse(opening, "main's trade is not there")
             return
+        if any(isinstance(fact, ExitStarted | TradeClosed) for fact in stored.facts):
+            self._ended.add(opening.trade_id)
+        wrong = self._too_late(opening)
+        if wrong is not None:
+            self._refuse(opening, wrong)
+            return
         opening.parts[0].main = first.sized
         account = opening.plan.account
         self._breakers[account], may = self._breakers[account].try_call(at=self.context.monotonic())
@@ -164,6 +209,8 @@ class FannedOpenings(GuardedOpenings):
         age = (self.context.now() - opening.asked_at).total_seconds()
         if safety.state is not SafetyState.ACTIVE:
             return f"the safety state is {safety.state.value} ({safety.why})"
+        if opening.trade_id in self._ended:
+            return "main's trade has ended"
         lost = self._lost_lock()
         if lost is not None:
             return f"this run does not hold the run lock ({lost})"
@@ -246,6 +293,64 @@ class FannedOpenings(GuardedOpenings):
             on_mirrors = (each for part in waiting.mirrors.values() for each in part)
             reply.answer(OrderPreview(plan=opening.plan, slices=(*waiting.slices, *on_mirrors)))
 
+    # --- what followers hear of main ------------------------------------------------------------------------------
+    def _follow(self, effect: PromisedEffect, follow: FollowMain) -> None:
+        """Have a mirror's trade hear of main's; while it is still being opened, once that is settled."""
+        trade_id = follow.follower.trade_id
+        if self._is_under_way(trade_id):
+            if isinstance(follow.what, MainLeft):
+                self._ended.add(trade_id)
+            parked = self._parked.setdefault(trade_id, [])
+            if effect not in parked:
+                parked.append(effect)
+            return
+        stream = LoadStream(stream=addresses.trade_stream(trade_id))
+        self.context.ask(addresses.STORE, stream, timeout_seconds=10, tag=_Followed(effect))
+
+    def _follow_parked(self, trade_id: str) -> None:
+        for effect in self._parked.pop(trade_id, []):
+            self.context.tell(self.context.path, Perform(effect=effect, repeat=True))
+
+    def _on_followed(self, effect: PromisedEffect, stored: StoredStream) -> None:
+        """Promise it to the monitor in the commit that settles the desk's part; a trade that is over needs no word."""
+        follow: FollowMain = effect.request
+        if not stored.facts or isinstance(stored.facts[-1], TradeClosed):
+            note = "closed already" if stored.facts else "never opened"
+            self.context.tell(addresses.STORE, Settle(effect_key=effect.key, note=note))
+            return
+        account, trade_id = follow.follower.account, follow.follower.trade_id
+        monitor = addresses.monitor(account, follow.symbol, trade_id)
+        if isinstance(follow.what, ChangeTrade):
+            self.context.ask(monitor, follow.what, timeout_seconds=CHANGE_SECONDS, tag=_Changed(effect))
+            return
+        told = PromisedEffect(key=f"{effect.key}/told", destination=monitor, owner=monitor, request=follow.what)
+        append = Append(
+            stream=f"follow/{trade_id}", expected_sequence=0, facts=(), effects=(told,), settles=(effect.key,)
+        )
+        self.context.tell(addresses.STORE, append)
+        self.context.log.info("mirror_told", trade_id=trade_id, account=account, what=type(follow.what).__name__)
+
+    def _on_changed(self, effect: PromisedEffect, message: Answered | NotAnswered) -> None:
+        """A person's change was recorded in the mirror's journal, or refused there: told, and settled with that."""
+        follow: FollowMain = effect.request
+        trade_id = follow.follower.trade_id
+        if isinstance(message, Answered):
+            self.context.tell(addresses.STORE, Settle(effect_key=effect.key, note="followed"))
+            self.context.log.info("mirror_told", trade_id=trade_id, account=follow.follower.account, what="change")
+        elif message.reason != "refused" or LOADING in message.error:
+            again = TakeUpAgain(effect)
+            self.context.start_timer(f"again/{effect.key}", AGAIN_SECONDS, again, new_trace=True)
+        else:
+            alert = PromisedEffect(
+                key=f"alert/{effect.key}",
+                destination=addresses.ALERT_DISPATCHER,
+                owner=addresses.ALERT_DISPATCHER,
+                request=RaiseAlert(alert=change_not_followed(follow, message.error), raised_at=self.context.now()),
+            )
+            stream = f"follow/{trade_id}"
+            refused = Append(stream=stream, expected_sequence=0, facts=(), effects=(alert,), settles=(effect.key,))
+            self.context.tell(addresses.STORE, refused)
+
     # --- refusing them ------------------------------------------------------------------------------------------------
     def _refuse(self, opening: Opening, text: str, *, outside: bool = False) -> None:
         if opening.preview is not None:
@@ -300,6 +405,7 @@ class FannedOpenings(GuardedOpenings):
         )
         (outcome,) = outcomes(opening.parts)
         self._note(opening.order, outcome)
+        self._follow_parked(promise.trade_id)
 
     # --- answering an order ---------------------------------------------------------------------------------------
     def _opened(self, opening: Opening, accepted: TradeAccepted, fact: TradeOpened) -> None:
@@ -310,6 +416,7 @@ class FannedOpenings(GuardedOpenings):
             if answering is not None:
                 self._expect_followers(answering, fact)
             self._note(opening.order, outcome_of(fact))
+            self._follow_parked(fact.trade_id)
             return
         others = [part for part in opening.parts if part.trade_id != fact.trade_id]
         known = {each.trade_id: each for each in outcomes(others)}

@@ -20,6 +20,7 @@ from actors.model.alert import Alert
 from actors.model.trade import Phase, Trade
 from actors.rules import trade_guard
 from actors.rules.decision import Decision, decide
+from actors.rules.mirroring import to_followers
 from actors.rules.next_orders import Asker
 from actors.rules.price_seen import SeenPrice
 from runtime import Actor, handles
@@ -113,6 +114,10 @@ class MonitoredTrade(Actor):
         effects += [
             PromisedEffect(key=f"excess/{excess.execution_id}", destination=book, owner=book, request=excess)
             for excess in decision.excess
+        ]
+        effects += [
+            PromisedEffect(key=key, destination=addresses.DESK, owner=addresses.DESK, request=follow)
+            for key, follow in to_followers(decision.trade, decision.facts)
         ]
         effects += [self._alert_promised(alert) for alert in decision.alerts]
         trade = decision.trade

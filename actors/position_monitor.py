@@ -17,6 +17,7 @@ from actors.messages.accounts import (
     SliceReported,
     TriggerNear,
 )
+from actors.messages.fanning import MainLeft
 from actors.messages.monitoring import AskAgain, LeaveNow, OwnStopDue, Wake
 from actors.messages.orders import EffectSettled, EffectUnclear, ExecutionReported, OrderReported
 from actors.messages.storing import LoadStream, Perform, PromisedEffect, Settle, StoredStream, UnsettledQuestion
@@ -154,7 +155,8 @@ class PositionMonitor(TradeChanges):
             return
         booked = isinstance(fact, ReductionBooked | FundingBooked)
         leaves = isinstance(fact, ExitStarted) and self._known.phase not in {Phase.CLOSING, Phase.CLOSED}
-        if leaves or isinstance(fact, SafetyHeeded) or (booked and fact.execution_id not in self._known.executions):
+        heard = leaves or isinstance(fact, SafetyHeeded | MainLeft)
+        if heard or (booked and fact.execution_id not in self._known.executions):
             self._take(fact, settles=(key,))
         else:
             self.context.tell(addresses.STORE, Settle(effect_key=key, note="already so"))

@@ -45,6 +45,7 @@ class TradingSettings:
     backstop_distance: Decimal = Decimal("0.003")  # fraction beyond the farthest stop
     backstop_min_ticks: int = 5
     cancel_entries_on_first_target: bool = True
+    mirrored: bool = False  # repeat main's orders on the other accounts
     most_trades_per_symbol: int = 8  # the exchange allows 10 conditional orders, moving one needs a spare
 
 

@@ -87,6 +87,7 @@ class World:
     parameters: TradeParameters = TradeParameters()  # noqa: RUF009 - an immutable value
     backstop: BackstopSettings = BackstopSettings()  # noqa: RUF009 - an immutable value
     guards: GuardTerms = GuardTerms()  # noqa: RUF009 - an immutable value
+    mirrors: tuple[str, ...] = ()  # accounts that main's orders are repeated on
     client: ClientTerms = ClientTerms()  # noqa: RUF009 - an immutable value
     reconciler: ReconcilerTerms = ReconcilerTerms()  # noqa: RUF009 - an immutable value
     monitor_intensity: Intensity = MONITOR_INTENSITY
@@ -207,6 +208,7 @@ def _desk(world: World) -> Spec:
         guards=world.guards,
         fence=world.fence,
         salt=world.identity.installation,
+        mirrors=world.mirrors,
     )
     return _room("desk", desk)
 

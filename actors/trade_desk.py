@@ -255,11 +255,11 @@ class TradeDesk(FannedOpenings):
         admitted, draft = opening.admitted, opening.draft
         if admitted is None or draft is None:
             raise RuntimeError("an opening reached its commit incomplete")
+        if opening.promise is not None and self._too_late(opening) is not None:
+            self.take_up(opening)  # says why
+            return
         if self._guards.safety.state is not SafetyState.ACTIVE:  # it was set while this was under way
-            if opening.promise is None:
-                self._at_the_door(opening)
-            else:
-                self.take_up(opening)
+            self._at_the_door(opening)
             return
         read_at = opening.asked_at if opening.view is None else opening.view.read_at  # a half is as old as its promise
         if self.context.now() - read_at > (OLDEST_READING if opening.view is not None else OLDEST_PROMISE):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from actors.messages.trading import TradeOpened
-from actors.model.trade_plan import TradePlan
+from actors.messages.trading import ChangeTrade, TradeOpened
+from actors.model.trade_plan import Follower, TradePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +60,22 @@ class HalfPromised:
     @property
     def follows(self) -> str:
         return ""
+
+
+# --- what a mirror's trade hears of main's -----------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainLeft:
+    """Main's trade leaves: a fact in the mirror's journal. By a person it leaves, too; else after a grace."""
+
+    reason: str  # an ExitReason
+    by_person: bool
+    left_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowMain:
+    """An effect to the desk, committed with main's fact: have the follower hear it, once it is known to exist."""
+
+    follower: Follower
+    symbol: str
+    what: MainLeft | ChangeTrade  # the change's command id makes a repeat harmless

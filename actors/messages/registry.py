@@ -41,6 +41,8 @@ STORABLE = (
     trading.TradeClosed,
     fanning.HalfPromised,
     fanning.MirrorPromised,
+    fanning.FollowMain,
+    fanning.MainLeft,
     exit_facts.TargetPriceMoved,
     exit_facts.FloorArmed,
     exit_facts.EntriesExpired,

@@ -155,6 +155,8 @@ class TradeReading:
     last_confirmed_at: datetime | None  # newest report from the exchange
     note: str = ""
     exits: tuple[str, ...] = ()  # how its exit rules stand, a line each, in the person's words
+    filled_quantity: Decimal = ZERO  # of the entries, base units
+    follows: str = ""  # main's trade id, of a mirror's trade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +230,7 @@ class ExitReason(StrEnum):
     LATE_FILL = "late_fill"
     FLOOR = "floor"  # of a net target: armed, and met again
     TIME = "time"  # its time was over
+    MAIN = "main"  # of a mirror's trade: main's has left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

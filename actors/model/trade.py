@@ -15,7 +15,7 @@ from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
 from actors.model.order import OrderIntent
 from actors.model.position import PositionSide
-from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.model.trade_plan import Follower, SizedPlan, TradePlan
 
 
 class Phase(StrEnum):
@@ -178,6 +178,7 @@ class TradeParameters:
     exit_pace_seconds: float = 1.0
     own_stop_deadline_seconds: float = 2.0
     entry_rebuilds: int = 3
+    orphan_grace_seconds: float = 30.0  # for a mirror's trade to end by itself once main's has ended by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,9 @@ class Trade:
     stop_price: Decimal
     backstop_price: Decimal
     opened_at: datetime
+    followers: tuple[Follower, ...] = ()  # mirrors' trades that go with it
+    follows: str = ""  # main's trade id, of a mirror's trade
+    leave_with_main_at: datetime | None = None  # main has left: when this leaves, too
     phase: Phase = Phase.BUILDING
     legs: tuple[Leg, ...] = ()
     executions: frozenset[str] = frozenset()

@@ -36,6 +36,7 @@ from actors.model.money import ONE
 from actors.model.trade import LegState, Phase, Role, Trade
 from actors.rules.breakeven import breakeven_price, tightened
 from actors.rules.exit_turns import next_look, next_turn
+from actors.rules.mirroring import mirror_turn, mirror_wait
 from actors.rules.next_orders import NO_POSITION, Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
 from actors.rules.position_life import evolve
 from actors.rules.stop_steps import breakeven_due
@@ -94,9 +95,8 @@ def decide(trade: Trade, fact: Any | None, asker: Asker) -> Decision:
         raise RuntimeError(f"trade {trade.label} does not come to rest after {type(fact).__name__}: {facts[-3:]}")
     requests, wake = next_orders(trade, asker)
     if not asker.taking_up:
-        wake = min(
-            (each for each in (wake, next_look(trade, asker.price, asker.now)) if each is not None), default=None
-        )
+        waits = (wake, next_look(trade, asker.price, asker.now), mirror_wait(trade, asker.now))
+        wake = min((each for each in waits if each is not None), default=None)
     for request in requests:
         trade = evolve(trade, request)
     return Decision(
@@ -127,7 +127,7 @@ def _turn(before: Trade, trade: Trade, fact: Any, asker: Asker) -> Any | None:
     moved = _stop_to_breakeven(before, trade, fact, asker)
     if moved is not None:
         return moved
-    due = next_turn(trade, asker.price, asker.now)
+    due = mirror_turn(trade, asker.now) or next_turn(trade, asker.price, asker.now)
     if due is not None:
         return due
     if trade.phase is Phase.CLOSING and trade.verified and _over(trade):

@@ -17,6 +17,7 @@ from typing import Any
 
 from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
 from actors.messages.exit_facts import EntriesExpired, FloorArmed, StopLooseningAsked, TargetPriceMoved, TargetSet
+from actors.messages.fanning import MainLeft
 from actors.messages.orders import EffectSettled, ExecutionReported, OrderReported, Settlement
 from actors.messages.trading import (
     AmendRequested,
@@ -40,6 +41,7 @@ from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, R
 from actors.rules.breakeven import tightened
 from actors.rules.client_order_ids import epoch_of
 from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_report
+from actors.rules.mirroring import leave_at
 
 # A reading that began this long after an order's end, and still lists it as open, is believed over the end.
 RESURRECTION_SECONDS = 5.0
@@ -69,6 +71,8 @@ def opened(fact: TradeOpened) -> Trade:
         stop_price=fact.sized.plan.stop_price,
         backstop_price=fact.backstop_price,
         opened_at=fact.opened_at,
+        followers=fact.followers,
+        follows=fact.follows,
     )
 
 
@@ -542,6 +546,10 @@ def _safety_heeded(trade: Trade, fact: SafetyHeeded) -> Trade:
     return replace(trade, entries_expired=expired, halted=fact.state is SafetyState.HALTED)
 
 
+def _main_left(trade: Trade, fact: MainLeft) -> Trade:
+    return trade if trade.leave_with_main_at is not None else replace(trade, leave_with_main_at=leave_at(trade, fact))
+
+
 def _exit_started(trade: Trade, fact: ExitStarted) -> Trade:
     return replace(trade, exit_reason=fact.reason.value, aimed_price=fact.aimed_price, closed_at=None, verified=False)
 
@@ -572,6 +580,7 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     FloorArmed: _floor_armed,
     EntriesExpired: _entries_expired,
     SafetyHeeded: _safety_heeded,
+    MainLeft: _main_left,
     ExitStarted: _exit_started,
     TradeClosed: _trade_closed,
 }

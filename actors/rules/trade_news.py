@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.messages.exit_facts import EntriesExpired, FloorArmed
+from actors.messages.fanning import MainLeft
 from actors.messages.orders import EffectSettled, Settlement
 from actors.messages.trading import ExitReason, ExitStarted, MemoryLost, TradeClosed
 from actors.model.alert import Alert, Severity
@@ -33,10 +34,15 @@ _REASONS = {
     ExitReason.LATE_FILL: "an order filled late",
     ExitReason.FLOOR: "the floor was met",
     ExitReason.TIME: "its time was over",
+    ExitReason.MAIN: "main's trade has ended",
 }
 # One refusal of a change is often a race with a fill; the third in a row is told, then every tenth more.
 _REFUSALS_TOLD, _REFUSALS_A_TELLING = 3, 10
-_STOP_NAMES = {"rung": "stop at an earlier target", "trailing": "trailing stop", "net": "stop-loss"}
+_STOP_NAMES = {
+    "rung": "stop at an earlier target",
+    "trailing": "trailing stop",
+    "net": "stop-loss",
+}
 _BREAKEVEN_STOP = "breakeven stop"
 _PARTLY_CLOSED = "market close filled in part"
 
@@ -297,6 +303,16 @@ def _fact_news(after: Trade, fact: Any) -> Iterator[Alert]:
             _reason(after, fact.reason),
             f"fees are inside; funding {usdt(-fact.funding_usdt)}",
             *slippage_lines(fact.slippage_usdt),
+        )
+    elif isinstance(fact, MainLeft) and not fact.by_person:
+        seconds = after.parameters.orphan_grace_seconds
+        yield _alert(
+            after,
+            "main_left",
+            Severity.INFO,
+            str(fact.left_at),
+            "main's trade has ended",
+            f"This one has {seconds:.0f} s to end by its own fills; then its entries are cancelled and it is closed.",
         )
     elif isinstance(fact, FloorArmed | EntriesExpired):
         kind, about, title, lines = rule_news(after, fact)

@@ -43,6 +43,8 @@ def reading_of(trade: Trade, *, note: str, exits: tuple[str, ...] = ()) -> Trade
         last_confirmed_at=trade.confirmed_at,
         note=note,
         exits=exits,
+        filled_quantity=trade.entered_quantity,
+        follows=trade.follows,
     )
 
 

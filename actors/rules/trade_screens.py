@@ -21,6 +21,7 @@ from actors.model.trade_plan import SizedPlan, TradePlan
 from actors.rules import exit_words
 from actors.rules.ages import span
 from actors.rules.chat_commands import confirm_buttons, say_button
+from actors.rules.mirroring import drift
 from actors.rules.size_words import asked_words, entry_price_words
 from actors.rules.wording import percent, usdt
 
@@ -35,6 +36,7 @@ def signed_usdt(amount: Decimal) -> str:
 # --- what is open -----------------------------------------------------------------------------------------------
 def status(trades: Sequence[TradeReading], prices: Prices, *, now: datetime, number: int | None = None) -> Screen:
     """Show open trades one below the other, or one of them."""
+    everyone = trades
     refresh = ((say_button("Refresh", "/status" if number is None else f"/status {number}"),),)
     if number is not None:
         trades = [trade for trade in trades if trade.number == number]
@@ -42,7 +44,8 @@ def status(trades: Sequence[TradeReading], prices: Prices, *, now: datetime, num
             return Screen(title=f"There is no open trade {number}.", lines=("/status lists the open ones.",))
     if not trades:
         return Screen(title="No trade is open.", lines=("/help trade shows how to open one.",), buttons=refresh)
-    blocks = [_block(trade, prices.get(trade.symbol), now) for trade in trades]
+    known = {trade.trade_id: trade for trade in everyone}
+    blocks = [_block(trade, prices.get(trade.symbol), now, known.get(trade.follows)) for trade in trades]
     title = "1 open trade" if len(trades) == 1 else f"{len(trades)} open trades"
     lines = tuple(line for block in blocks for line in (*block, ""))[:-1]
     return Screen(title=f"{title}, read at {now:%H:%M:%S} UTC", lines=lines, buttons=refresh)
@@ -61,7 +64,9 @@ def status_table(trades: Sequence[TradeReading], prices: Prices, *, now: datetim
     )
 
 
-def _block(trade: TradeReading, price: PriceReading | None, now: datetime) -> tuple[str, ...]:
+def _block(
+    trade: TradeReading, price: PriceReading | None, now: datetime, main: TradeReading | None
+) -> tuple[str, ...]:
     average = "no fill yet" if trade.average_entry_price is None else f"average {_price(trade.average_entry_price)}"
     lines = [
         f"#{trade.number} {trade.symbol} {trade.position_side} ({trade.label})",
@@ -73,6 +78,10 @@ def _block(trade: TradeReading, price: PriceReading | None, now: datetime) -> tu
         for place, (target, quantity, filled) in enumerate(trade.rungs, start=1)
     ]
     lines += trade.exits
+    if main is not None:
+        lines.append(f"follows #{main.number}: {drift(trade, main).words()}")
+    elif trade.follows:
+        lines.append("follows a trade of main's that is not open any more")
     lines.append(_price_line(trade, price))
     funding = f", funding paid {usdt(trade.funding_usdt)}" if trade.funding_usdt else ""
     lines.append(f"realised {signed_usdt(trade.realised_pnl_usdt)} after fees{funding}")

@@ -49,6 +49,7 @@ UNWRITABLE = 74
 LAST_WORDS_SECONDS = 3.0
 SECOND_THOUGHT_SECONDS = 0.5  # one request to end may arrive twice: to the process and to its group
 PAPER_KEY = ("paper-main-key", "paper-main-secret")  # the local exchange's main account
+PAPER_MIRROR_KEY = ("paper-mirror-key", "paper-mirror-secret")  # its other one
 
 
 class PaperExchangeUnusable(OutsideError):
@@ -184,8 +185,11 @@ class _Run:
                 raise PaperExchangeUnusable(str(unusable)) from unusable
             rest_url, ws_url = self._paper.rest_url, self._paper.ws_url
         self._exchange_url = rest_url
-        key, secret = PAPER_KEY
-        return {"main": BybitAccess(api_key=key, api_secret=secret, rest_url=rest_url, ws_url=ws_url)}
+        keys = (PAPER_KEY, PAPER_MIRROR_KEY)
+        return {
+            account.name: BybitAccess(api_key=key, api_secret=secret, rest_url=rest_url, ws_url=ws_url)
+            for account, (key, secret) in zip(self._settings.accounts, keys, strict=False)
+        }
 
     def _outside(self, accounts: Mapping[str, BybitAccess]) -> Outside:
         settings = self._settings

@@ -52,6 +52,7 @@ class Terms:
     parameters: TradeParameters = field(default_factory=TradeParameters)
     backstop: BackstopSettings = field(default_factory=BackstopSettings)
     guards: GuardTerms = field(default_factory=GuardTerms)
+    mirrors: tuple[str, ...] = ()  # accounts that main's orders are repeated on
     client: ClientTerms = field(default_factory=ClientTerms)
     reconciler: ReconcilerTerms = field(default_factory=ReconcilerTerms)
     read_plan: Callable[..., Any] = parse_plan
@@ -93,6 +94,7 @@ def terms_of(settings: Settings, *, version: str, default_chat_id: int | None) -
             most_trades=trading.most_trades_per_symbol,
         ),
         guards=settings.guards,
+        mirrors=tuple(account.name for account in settings.accounts[1:]) if trading.mirrored else (),
         reconciler=ReconcilerTerms(pace=PaceTerms(steady_seconds=settings.timing.slow_read_seconds)),
         alerts=settings.alerts,
         keeping=KeepingTerms(
@@ -140,6 +142,7 @@ def wire(system: ActorSystem, identity: RunIdentity, terms: Terms, ports: Ports)
         parameters=terms.parameters,
         backstop=terms.backstop,
         guards=terms.guards,
+        mirrors=terms.mirrors,
         client=terms.client,
         reconciler=terms.reconciler,
         monitor_intensity=terms.monitor_intensity,

@@ -211,6 +211,8 @@ def _tree(written: Written) -> Settings:
                 api_secret=written.bybit_api_secret_2.get_secret_value(),
             )
         )
+    elif written.enable_mirror_trading and not written.bybit_api_key.get_secret_value():
+        accounts.append(AccountSettings(name="mirror"))  # on paper
     users = _allowed_users(written)
     only_user = next(iter(users)) if len(users) == 1 else None
     return Settings(
@@ -232,6 +234,7 @@ def _tree(written: Written) -> Settings:
             backstop_min_ticks=written.backstop_min_ticks,
             cancel_entries_on_first_target=written.cancel_limits_on_tp1,
             most_trades_per_symbol=written.max_trades_per_symbol,
+            mirrored=written.enable_mirror_trading,
         ),
         guards=_guards(written),
         alerts=AlertSettings(
@@ -253,7 +256,8 @@ def _tree(written: Written) -> Settings:
 
 
 def _accounts(written: Written) -> tuple[str, ...]:
-    return ("main", "mirror") if written.bybit_api_key_2.get_secret_value() else ("main",)
+    on_paper = written.enable_mirror_trading and not written.bybit_api_key.get_secret_value()
+    return ("main", "mirror") if written.bybit_api_key_2.get_secret_value() or on_paper else ("main",)
 
 
 def _guards(written: Written) -> GuardTerms:
@@ -300,8 +304,8 @@ def _notes(written: Written) -> tuple[str, ...]:
     notes = []
     if written.dry_run:
         notes.append("DRY_RUN: new orders pass every check and are not sent; open trades are watched as ever")
-    if written.enable_mirror_trading:
-        notes.append("ENABLE_MIRROR_TRADING: this version does not repeat trades; each opens on the account it names")
+    if written.enable_mirror_trading and len(_accounts(written)) == 1:
+        notes.append("ENABLE_MIRROR_TRADING: nothing is repeated, because BYBIT_API_KEY_2 names no mirror account")
     if not written.external_order_protection:
         notes.append("EXTERNAL_ORDER_PROTECTION=false: this version always leaves alone what others ordered")
     return tuple(notes)

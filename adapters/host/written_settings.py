@@ -343,7 +343,7 @@ class Written(BaseSettings):
     enable_mirror_trading: bool = Field(
         default=False,
         title="true or false",
-        description="Repeat main's trades on the mirror account. Not in this version: a trade opens where it is named.",
+        description="Repeat main's orders on the mirror account (on paper: on one of its own): docs/trading.md.",
     )
     external_order_protection: bool = Field(
         default=True, title="true or false", description="Leave alone what others ordered; always on in this version."

@@ -75,8 +75,10 @@ FEES = FeeRates(maker=Decimal("0.0002"), taker=Decimal("0.00055"))
 class TradingExchange(ScriptedExchange):
     """The scripted exchange with positions that follow the fills, and openings that can be read."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], account: str = "main") -> None:
         super().__init__(now)
+        self.account = account
+        self.available_usdt: Decimal | None = None  # None: as view_of has it
         self.last_price = "1.195"
         self.views: dict[str, OpeningView] = {}
         self.fills = 0
@@ -92,7 +94,11 @@ class TradingExchange(ScriptedExchange):
         rules = instrument(SYMBOL, "0.0001", "0.1") if symbol == SYMBOL else instrument("BTCUSDT", "0.1", "0.001")
         last = self.last_price if symbol == SYMBOL else "65000"
         positions = tuple(each for each in self.positions if each.symbol == symbol)
-        return replace(view_of(rules, FEES, last), positions=positions, read_at=self.at)
+        view = view_of(rules, FEES, last)
+        balance = view.balance
+        if self.available_usdt is not None:
+            balance = replace(balance, available_usdt=self.available_usdt, equity_usdt=self.available_usdt)
+        return replace(view, account=self.account, balance=balance, positions=positions, read_at=self.at)
 
     def fill(self, client_order_id: str, quantity: str | None = None, price: str | None = None) -> ExecutionReported:
         """Match a part of an order, or all that is left; give the execution as the stream would report it."""
@@ -111,8 +117,8 @@ class TradingExchange(ScriptedExchange):
         self._hold(order, amount, at_price)
         self.fills += 1
         execution = ExecutionReported(
-            account="main",
-            execution_id=f"fill-{self.fills}",
+            account=self.account,
+            execution_id=f"fill-{self.account}-{self.fills}" if self.account != "main" else f"fill-{self.fills}",
             symbol=order.symbol,
             order_id=order.order_id,
             client_order_id=client_order_id,
@@ -248,11 +254,15 @@ class TradeWorld:
         parameters: TradeParameters,
         intensity: Intensity,
         guards: GuardTerms = NO_GUARDS,
+        mirrors: tuple[str, ...] = (),
     ) -> None:
+        self.mirrors = mirrors
         self.folder = folder
         self.clock = VirtualClock()
-        self.exchange = TradingExchange(self.clock.now)
-        self.feeds = Feeds()
+        self.exchanges = {name: TradingExchange(self.clock.now, name) for name in ("main", *mirrors)}
+        self.exchange = self.exchanges["main"]
+        self.feeds_of = {name: Feeds() for name in self.exchanges}
+        self.feeds = self.feeds_of["main"]
         self.told: dict[str, list[Any]] = {}
         self.events: list[RuntimeEvent] = []
         self.faults: list[Callable[[str, Any], InjectedFault | None]] = []
@@ -316,7 +326,7 @@ class TradeWorld:
 
         world = World(
             identity=self.identity,
-            accounts=("main",),
+            accounts=tuple(self.exchanges),
             open_store=nothing,
             open_exchange=nothing,
             open_private_stream=nothing,
@@ -327,41 +337,17 @@ class TradeWorld:
             parameters=self._parameters,
             monitor_intensity=self._intensity,
         )
-        name = self.identity.installation
-        path = addresses.private_stream("main")
-        children: tuple[tuple[str, Callable[[], Actor]], ...] = (
-            ("client", lambda: AccountClient(account="main", lane_factory=self._lane, terms=ClientTerms())),
-            (
-                "private_stream",
-                lambda: PrivateStream(
-                    account="main",
-                    installation=name,
-                    slot=PortSlot(self.feeds),
-                    enqueue=lambda message: self.system.tell(path, message),
-                ),
-            ),
-            ("reconciler", lambda: Reconciler(account="main", installation=name, terms=ReconcilerTerms())),
-            (
-                "position_book",
-                lambda: PositionBook(account="main", settings=BackstopSettings(), epoch=self.identity.epoch),
-            ),
-            (
-                "positions",
-                lambda: PositionsRoom(account="main", monitor_spec=lambda s, t: monitor_spec(world, "main", s, t)),
-            ),
-        )
-        account = SupervisorSpec(
-            "main", strategy=REST_FOR_ONE, children=tuple(ChildSpec(part, make) for part, make in children)
-        )
+        accounts = tuple(self._account(account, world) for account in self.exchanges)
         desk = ChildSpec(
             "desk",
             lambda: TradeDesk(
-                accounts=("main",),
+                accounts=tuple(self.exchanges),
                 parameters=self._parameters,
                 backstop=BackstopSettings(),
                 guards=self.guards,
                 fence=ScriptedFence(self.exchange),
-                salt=name,
+                salt=self.identity.installation,
+                mirrors=self.mirrors,
             ),
         )
         return (
@@ -374,16 +360,46 @@ class TradeWorld:
             SupervisorSpec("alerts", children=(self._collector(addresses.ALERT_DISPATCHER),)),
             SupervisorSpec("market", children=(ChildSpec("prices", lambda: Prices(self.exchange)),)),
             self._collector(addresses.HEALTH),
-            SupervisorSpec("accounts", children=(account,)),
+            SupervisorSpec("accounts", children=accounts),
             desk,
+        )
+
+    def _account(self, account: str, world: World) -> SupervisorSpec:
+        name = self.identity.installation
+        path = addresses.private_stream(account)
+        lane = partial(self._lane, account)
+        children: tuple[tuple[str, Callable[[], Actor]], ...] = (
+            ("client", lambda: AccountClient(account=account, lane_factory=lane, terms=ClientTerms())),
+            (
+                "private_stream",
+                lambda: PrivateStream(
+                    account=account,
+                    installation=name,
+                    slot=PortSlot(self.feeds_of[account]),
+                    enqueue=lambda message: self.system.tell(path, message),
+                ),
+            ),
+            ("reconciler", lambda: Reconciler(account=account, installation=name, terms=ReconcilerTerms())),
+            (
+                "position_book",
+                lambda: PositionBook(account=account, settings=BackstopSettings(), epoch=self.identity.epoch),
+            ),
+            (
+                "positions",
+                lambda: PositionsRoom(account=account, monitor_spec=lambda s, t: monitor_spec(world, account, s, t)),
+            ),
+        )
+        return SupervisorSpec(
+            account, strategy=REST_FOR_ONE, children=tuple(ChildSpec(part, make) for part, make in children)
         )
 
     def _collector(self, path: str) -> ChildSpec:
         kept = self.told.setdefault(path, [])
         return ChildSpec(path.rpartition("/")[2], lambda: Collector(kept))
 
-    def _lane(self) -> Lane:
-        return Lane(port_factory=lambda: TradingPort(self.exchange), fence=ScriptedFence(self.exchange))
+    def _lane(self, account: str) -> Lane:
+        exchange = self.exchanges[account]
+        return Lane(port_factory=lambda: TradingPort(exchange), fence=ScriptedFence(exchange))
 
     # --- faults ---------------------------------------------------------------------------------------------------
     def _intercept(self, path: str, message: Any) -> InjectedFault | None:
@@ -443,6 +459,13 @@ class TradeWorld:
         return read(words)
 
     # --- what happens outside ---------------------------------------------------------------------------------------
+    def fill_on(self, account: str, order: ObservedOrder) -> None:
+        """Match one order whole on an account; its stream reports it."""
+        exchange, feed = self.exchanges[account], self.feeds_of[account].built[-1]
+        assert order.client_order_id is not None
+        feed.report(exchange.fill(order.client_order_id))
+        feed.report(OrderReported(account=account, order=exchange.orders[order.client_order_id]))
+
     def fill(
         self, role: str, quantity: str | None = None, price: str | None = None, *, told: bool = True
     ) -> ExecutionReported:
@@ -476,7 +499,7 @@ class TradeWorld:
 
     # --- what is there --------------------------------------------------------------------------------------------
     def monitor(self, trade: TradeAccepted) -> str:
-        return addresses.monitor("main", trade.sized.plan.symbol, trade.trade_id)
+        return addresses.monitor(trade.sized.plan.account, trade.sized.plan.symbol, trade.trade_id)
 
     def journal(self, trade: TradeAccepted) -> StoredStream:
         return self.store.real.load(addresses.trade_stream(trade.trade_id))
@@ -511,7 +534,12 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., TradeWorld]]:
     worlds: list[TradeWorld] = []
 
     def make(
-        *, seed: int = 1, intensity: Intensity | None = None, guards: GuardTerms = NO_GUARDS, **parameters: Any
+        *,
+        seed: int = 1,
+        intensity: Intensity | None = None,
+        guards: GuardTerms = NO_GUARDS,
+        mirrors: tuple[str, ...] = (),
+        **parameters: Any,
     ) -> TradeWorld:
         folder = tmp_path / f"state-{len(worlds)}"
         folder.mkdir()
@@ -522,6 +550,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., TradeWorld]]:
                 parameters=TradeParameters(**parameters),
                 intensity=intensity or Intensity(max_restarts=5, within_seconds=60.0),
                 guards=guards,
+                mirrors=mirrors,
             )
         )
         return worlds[-1]
