@@ -75,6 +75,7 @@ class Leg:
     attached_stop: Decimal | None
     requested_at: datetime
     ended_at: datetime | None = None
+    settled_at: datetime | None = None  # the outcome of our last request about it
     pending: PendingChange | None = None
     changes: int = 0  # amends and cancels requested so far; numbers their effect keys
     executed_quantity: Decimal = ZERO  # by executions

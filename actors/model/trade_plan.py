@@ -25,6 +25,13 @@ class Approach(StrEnum):
     SIGNAL = "signal"
 
 
+class Policy(StrEnum):
+    """What becomes of a change that somebody makes to our orders at the exchange itself."""
+
+    RESTORE = "restore"  # everything is put back
+    RESPECT = "respect"  # a moved stop or target stays there, a cancelled target away; all else is put back
+
+
 # How large a trade is meant to be: one of three. Their fields differ in name, so that their JSON tells them apart.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginShare:
@@ -82,6 +89,7 @@ class TradePlan:
     slippage: Decimal | None = None  # how far from the last price market entries may fill, a fraction; None: unbounded
     preset: str = ""  # the settings' preset it was written with; empty: none
     cancel_entries_on_first_target: bool = True
+    policy: Policy = Policy.RESTORE
     exits: ExitRules = ExitRules()  # noqa: RUF009 - an immutable value
     chat_id: int | None = None  # where its alerts go; None: the default chat
     mirror: bool = True  # repeat it on the mirror accounts, where there are any

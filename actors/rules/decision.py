@@ -38,6 +38,7 @@ from actors.rules.breakeven import breakeven_price, tightened
 from actors.rules.exit_turns import next_look, next_turn
 from actors.rules.mirroring import mirror_turn, mirror_wait
 from actors.rules.next_orders import NO_POSITION, Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
+from actors.rules.outside_changes import respected
 from actors.rules.position_life import evolve
 from actors.rules.stop_steps import breakeven_due
 from actors.rules.trade_news import news
@@ -124,6 +125,9 @@ def _turn(before: Trade, trade: Trade, fact: Any, asker: Asker) -> Any | None:
     if reason is not None:
         aimed = trade.stop_price if reason in _AT_THE_STOP else None
         return ExitStarted(reason=reason, by="rule", started_at=asker.now, aimed_price=aimed)
+    kept = respected(before, trade, fact, asker.price, asker.now) if trade.phase is not Phase.CLOSING else None
+    if kept is not None:
+        return kept
     moved = _stop_to_breakeven(before, trade, fact, asker)
     if moved is not None:
         return moved

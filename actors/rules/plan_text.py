@@ -22,7 +22,7 @@ from types import MappingProxyType
 
 from actors.model.money import ONE, ZERO
 from actors.model.position import PositionSide
-from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, RiskShare, Size, TradePlan
+from actors.model.trade_plan import Approach, PlannedEntry, PlannedRung, Policy, RiskShare, Size, TradePlan
 from actors.rules.entry_weights import Weights, evenly, weighted
 from actors.rules.plan_figures import Figure, Problem, leverage, margin, percentage, price_list, single_price
 from actors.rules.plan_options import is_net_target, read_options
@@ -90,6 +90,7 @@ def parse_plan(
     slippage = _slippage(reading, fast_slippage if bounded else None)
     approach = _one_of(reading, "approach", [each.value for each in approaches])
     account = _one_of(reading, "account", accounts)
+    policy = _one_of(reading, "policy", [each.value for each in Policy])
     mirror = _one_of(reading, "mirror", ("on", "off"))
     if reading.problems or reading.side is None or size is None:
         return tuple(reading.problems)
@@ -106,6 +107,7 @@ def parse_plan(
         slippage=slippage,
         preset=reading.values.get("preset", ""),
         cancel_entries_on_first_target=cancel_entries_on_first_target,
+        policy=Policy(policy),
         exits=exits,
         chat_id=chat_id,
         mirror=mirror == "on",

@@ -32,6 +32,7 @@ _FIELDS = {
     "slippage": "slippage",
     "approach": "approach",
     "preset": "preset",
+    "policy": "policy",
     "account": "account",
     "mirror": "mirror",
 }
@@ -46,13 +47,16 @@ _TAKE_A_WORD = {
     "entries",
     "weights",
     "preset",
+    "policy",
     "breakeven",
     "follow",
     "floor",
     "expire",
 }
 _UNITS = {"margin": "usdt"}  # a word that ends a figure, as in "200 usdt"
-_KNOWN = "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset, account or mirror"
+_KNOWN = (
+    "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset, policy, account or mirror"
+)
 _SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "buy": PositionSide.LONG, "sell": PositionSide.SHORT}
 _DASHES = "-\u2013\u2014\u2212"  # a phone turns two hyphens into one dash
 _SYMBOL = re.compile(r"[A-Z0-9]{2,20}USDT")

@@ -168,7 +168,7 @@ def _settled_place(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
     if leg.state is not LegState.REQUESTED:
         return trade  # the exchange's own report came first
     if fact.settlement is Settlement.DONE:
-        leg = replace(leg, state=LegState.LIVE)
+        leg = replace(leg, state=LegState.LIVE, settled_at=fact.settled_at)
     else:
         leg = replace(leg, state=LegState.REJECTED, code=fact.code, text=fact.text, ended_at=fact.settled_at)
         trade = _heed_trigger(trade, leg, fact, leg.trigger_price)
@@ -176,7 +176,7 @@ def _settled_place(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
 
 
 def _settled_change(trade: Trade, leg: Leg, pending: PendingChange, fact: EffectSettled) -> Trade:
-    leg = replace(leg, pending=None)
+    leg = replace(leg, pending=None, settled_at=fact.settled_at)
     if leg.state.terminal:
         return trade.with_leg(leg)
     if fact.settlement is Settlement.DONE:
@@ -510,7 +510,7 @@ def _stop_set(trade: Trade, fact: StopPriceMoved) -> Trade:
 
 
 def _with_command(trade: Trade, command_id: str) -> tuple[str, ...]:
-    return trade.commands if command_id in trade.commands else (*trade.commands, command_id)
+    return trade.commands if not command_id or command_id in trade.commands else (*trade.commands, command_id)
 
 
 def _stop_loosening_asked(trade: Trade, fact: StopLooseningAsked) -> Trade:

@@ -17,7 +17,7 @@ from actors.messages.trading import OrderPreview, SliceOutcome, TradeAccepted, T
 from actors.model.money import plain
 from actors.model.position import PositionSide
 from actors.model.screen import Screen
-from actors.model.trade_plan import SizedPlan, TradePlan
+from actors.model.trade_plan import Policy, SizedPlan, TradePlan
 from actors.rules import exit_words
 from actors.rules.ages import span
 from actors.rules.chat_commands import confirm_buttons, say_button
@@ -25,6 +25,7 @@ from actors.rules.mirroring import drift
 from actors.rules.size_words import asked_words, entry_price_words
 from actors.rules.wording import percent, usdt
 
+RESPECTED = "a stop or target that you move at the exchange stays there, a target you cancel stays away"
 Prices = Mapping[str, PriceReading]
 
 
@@ -209,6 +210,7 @@ def plan_lines(sized: SizedPlan) -> tuple[str, ...]:
         asked_words(plan.size, sized.asked_usdt),
         f"margin {usdt(sized.margin_usdt)}, leverage {plain(plan.leverage)}",
         f"approach {plan.approach.value}{f', preset {plan.preset}' if plan.preset else ''}",
+        *((RESPECTED,) if plan.policy is Policy.RESPECT else ()),
         *exit_words.plan_lines(sized),
         *sized.notes,
     )

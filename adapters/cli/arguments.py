@@ -28,6 +28,7 @@ from adapters.cli.exit_options import (
 from adapters.cli.size_options import (
     MarginOption,
     MirrorOption,
+    PolicyOption,
     PresetOption,
     RiskOption,
     SlippageOption,
@@ -296,6 +297,7 @@ def trade(
         str, typer.Option("--approach", help="conservative (by default), fast, dual or net-target.", show_default=False)
     ] = "",
     preset: PresetOption = "",
+    policy: PolicyOption = "",
     account: Annotated[str, typer.Option("--account", help="Which account; main by default.", show_default=False)] = "",
     mirror: MirrorOption = "",
     net: NetOption = "",
@@ -322,6 +324,7 @@ def trade(
         "slippage": slippage,
         "approach": approach,
         "preset": preset,
+        "policy": policy,
         "account": account,
         "mirror": mirror,
         "net": net,

@@ -21,6 +21,10 @@ SlippageOption = Annotated[
 PresetOption = Annotated[
     str, typer.Option("--preset", help="A preset of the settings; what is written here wins over it.")
 ]
+PolicyOption = Annotated[
+    str,
+    typer.Option("--policy", help="What you change at the exchange itself: restore (by default, put back) or respect."),
+]
 MirrorOption = Annotated[
     str, typer.Option("--mirror", help="on (by default) or off: repeat the order on the mirror accounts there are.")
 ]

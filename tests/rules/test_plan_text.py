@@ -20,7 +20,9 @@ from actors.model.trade_plan import (
 from actors.rules.plan_text import parse_plan, usual_rung_fractions
 from actors.rules.refusals import Refusal
 
-FIELDS = "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset, account or mirror"
+FIELDS = (
+    "entries, targets, stop, margin, risk, leverage, weights, slippage, approach, preset, policy, account or mirror"
+)
 LINE = "XRPUSDT long entries 1.19,1.18 targets 1.2,1.21,1.22,1.23 stop 1.15 margin 2% leverage 10"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from actors.messages.accounts import OpeningViewQuestion
 from actors.messages.exit_facts import StopLooseningAsked
 from actors.messages.storing import Append, PromisedEffect
 from actors.messages.trading import ChangeTrade, StopPriceMoved, TradeAccepted, TradeChanged
+from actors.model.order import OrderState
 from actors.model.trade_change import ChangeKind, TradeChange
 from runtime import AskFailed, AskTimeout, InjectedFault, Refused
 from tests.actors.trades.conftest import TradeWorld
@@ -135,6 +137,37 @@ def promise(world: TradeWorld, trade: TradeAccepted, wanted: ChangeTrade) -> Non
     monitor = world.monitor(trade)
     effect = PromisedEffect(key=f"follow/{wanted.command_id}", destination=monitor, owner=monitor, request=wanted)
     world.system.tell(addresses.STORE, Append(stream="test", expected_sequence=0, facts=(), effects=(effect,)))
+
+
+@LIVES
+@pytest.mark.parametrize("told", [True, False], ids=["told", "read later"])
+def test_under_respect_what_was_moved_at_the_exchange_stays_in_any_life(
+    world: TradeWorld, happens: Happening, *, told: bool
+) -> None:
+    trade = entered(world, LADDER + " policy respect")
+    world.pass_time(10)
+    changes: dict[str, dict[str, Any]] = {
+        "S": {"trigger_price": D("1.16")},
+        "T2": {"price": D("1.215")},
+        "T3": {"state": OrderState.CANCELLED, "reason": "CancelByUser"},
+    }
+    for role, seen in changes.items():
+        order = world.exchange.live(role)
+        assert order is not None
+        assert order.client_order_id is not None
+        world.exchange.orders[order.client_order_id] = replace(order, updated_at=world.exchange.at, **seen)
+        if told:
+            world.report_order(order.client_order_id)
+    world.pass_time(1)
+    happens(world, trade)
+    world.pass_time(120)
+    second = world.exchange.live("T2")
+    assert second is not None
+    assert (stop_price(world), second.price, world.exchange.live("T3")) == (D("1.16"), D("1.215"), None)
+    assert (len(world.exchange.ours("S")), len(world.exchange.ours("T3"))) == (1, 1)
+    held = world.trade(trade).open_quantity
+    resting = [world.exchange.live(role) for role in ("T1", "T2", "T4")]
+    assert sum((order.remaining_quantity for order in resting if order is not None), D(0)) == held
 
 
 @LIVES
