@@ -56,6 +56,7 @@ class ExchangeLine:
         self.streams: dict[str, AccountStream] = {}  # by account: the latest run's
         self._open: list[dict[str, AccountStream]] = []  # every living run's
         self.on_placed: Callable[[str, str], None] = lambda _account, _client_order_id: None
+        self.on_read: Callable[[str, str], None] = lambda _account, _path: None
         self.on_leaving: Callable[[OrderRequest], None] = lambda _request: None
         self.on_changed: Callable[[str, bool], None] = lambda _client_order_id, _cancels: None
         self._endpoints = v5_routes.endpoints(bybit)
@@ -148,6 +149,8 @@ class ExchangeLine:
         envelope = self.halts.refusal(path, params) or v5_routes.answer(
             self.bybit, endpoint, owner, params, lambda _: True
         )
+        if endpoint.method == "GET":
+            self.on_read(account, path)
         if endpoint.method == "POST":
             if self._story.wanted:
                 said = {name: value for name, value in params.items() if name not in {"category", "positionIdx"}}

@@ -118,6 +118,7 @@ class World:
         faults.states_of = partial(states_of, self.watch)
         self.line.on_leaving = self.watch.leaving
         self.line.on_placed = self.watch.placing
+        self.line.on_read = self.watch.read
         self.line.on_changed = self.watch.changing
         self.chat = self._open_chat()
         self.disk = StateDisk(folder)

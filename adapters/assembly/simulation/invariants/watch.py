@@ -42,6 +42,7 @@ from adapters.assembly.simulation.invariants.identity import Identities
 from adapters.assembly.simulation.invariants.isolation import Isolation
 from adapters.assembly.simulation.invariants.ownership import Ownership
 from adapters.assembly.simulation.invariants.precedence import Precedence
+from adapters.assembly.simulation.invariants.readings import Readings
 from adapters.assembly.simulation.invariants.timed import TIMED, Timed, note_timed
 from adapters.assembly.simulation.invariants.upkeep import Upkeep
 from adapters.assembly.simulation.invariants.violation import Violated
@@ -77,6 +78,7 @@ class Watch:
         self._executions = orders.ExecutionLedger(venue.accounts)
         self._arrivals = outcomes.Arrivals()
         self._precedence = Precedence()
+        self._readings = Readings(venue.accounts)
         self._began_at = 0.0  # the run that has the state
         self._found: Violated | None = None
         self._live: dict[str, Held] = {}  # trades that something can still happen to
@@ -390,6 +392,13 @@ class Watch:
                 self._check_timed(held, now)
         self._arrivals.check_in_time(now, self._settles_from)
         self.alerts.check_in_time(now, self._heard_well_since(now))
+        if self._system is not None:
+            well_since = max(self._began_at, self._faults.last_at, self._faults.traces_until)
+            self._readings.check(now, well_since=well_since)
+
+    def read(self, account: str, path: str) -> None:
+        """Hear that the exchange answered a reading."""
+        self._readings.answered(account, path, self._clock.monotonic())
 
     def _note_unrealised(self, now: float) -> None:
         """In cross margin what is free moves with the prices of what is held."""

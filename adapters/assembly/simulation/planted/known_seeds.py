@@ -47,7 +47,7 @@ KNOWN_SEEDS: dict[str, int] = {
     "lost_lane_kept": 99,
     "late_outcome_lost": 1,
     "failed_reading_is_empty": 119,
-    "reconciler_rests": 16,
+    "reconciler_rests": 1,
     "fence_removed": 194,
     "settled_before_told": 1,
     "unclear_is_told": 7,
