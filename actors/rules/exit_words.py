@@ -129,8 +129,18 @@ def status_lines(trade: Trade, seen: SeenPrice | None, now: datetime) -> tuple[s
         *_trailing_status(trade),
         *_deadlines(trade, now),
         *_expired_status(trade),
+        *_changes_status(trade),
         *_price_status(seen),
     )
+
+
+def _changes_status(trade: Trade) -> Iterator[str]:
+    if trade.loosening is not None:
+        yield f"the stop goes out to {plain(trade.loosening.stop_price)} once the backstop reaches beyond that"
+    if trade.asked_stop is not None:
+        yield f"the stop is on its way to {plain(trade.asked_stop)}"
+    if trade.taken_targets:
+        yield "taken away: target " + ", ".join(str(place) for place in sorted(trade.taken_targets))
 
 
 def _deadlines(trade: Trade, now: datetime) -> Iterator[str]:

@@ -20,6 +20,7 @@ from actors.model.order import OrderState
 from actors.model.position import PositionSide
 from actors.model.trade import Phase, Role
 from actors.model.trade_change import ChangeKind, TradeChange
+from actors.rules.exit_words import status_lines
 from actors.rules.next_orders import wanted_rungs
 from actors.rules.position_life import fold
 from actors.rules.slices import farthest_stop
@@ -356,6 +357,16 @@ def test_a_filled_target_the_last_one_and_a_net_target_are_not_changed() -> None
     refused = weigh(net_trade(), wish(ChangeKind.TARGET, "1.1", 1), "1.0005")
     assert isinstance(refused, str)
     assert refused.startswith("a net target is worked out from what is held")
+
+
+def test_status_says_what_is_on_its_way_and_what_is_gone() -> None:
+    market = running(USUAL)
+    take(market, wish(ChangeKind.NO_TARGET, None, 4))
+    take(market, stop("1.14", command_id="c2"))
+    lines = ("the stop goes out to 1.14 once the backstop reaches beyond that", "taken away: target 4")
+    assert status_lines(market.trade, None, market.now) == lines
+    take(market, stop("1.16", command_id="c3"))
+    assert status_lines(market.trade, None, market.now)[0] == "the stop is on its way to 1.16"
 
 
 def test_facts_of_changes_survive_the_journal() -> None:
