@@ -100,7 +100,7 @@ class Leg:
 
     @property
     def live(self) -> bool:
-        return not self.state.terminal
+        return self.state is LegState.LIVE or self.state is LegState.REQUESTED
 
     @property
     def filled_quantity(self) -> Decimal:
@@ -237,6 +237,10 @@ class Trade:
     # Knowledge of the moment, no part of what the journal says:
     confirmed_at: datetime | None = field(default=None, compare=False)  # newest word of the exchange about it
     executions_read_at: datetime | None = field(default=None, compare=False)  # all executions before it are known
+    # (entered, exited) base units, once somebody has asked: every decision asks a dozen times
+    _quantities: tuple[Decimal, Decimal] | None = field(
+        default=None, init=False, repr=False, compare=False, metadata={"of": ("legs", "reductions")}
+    )
 
     @property
     def plan(self) -> TradePlan:
@@ -267,39 +271,53 @@ class Trade:
         return tuple(leg for leg in self.legs if leg.role in roles)
 
     def live_leg(self, role: Role, index: int = 1) -> Leg | None:
-        return next((leg for leg in self.legs if leg.role is role and leg.index == index and leg.live), None)
+        for leg in self.legs:
+            if leg.role is role and leg.index == index and leg.live:
+                return leg
+        return None
 
     def latest(self, role: Role, index: int = 1) -> Leg | None:
-        return next((leg for leg in reversed(self.legs) if leg.role is role and leg.index == index), None)
+        for leg in reversed(self.legs):
+            if leg.role is role and leg.index == index:
+                return leg
+        return None
 
     def with_leg(self, leg: Leg) -> Trade:
         """Replace the leg of this client order id, or add it."""
+        legs = self.legs_with(leg)
+        return self if legs is self.legs else replace(self, legs=legs)
+
+    def legs_with(self, leg: Leg) -> tuple[Leg, ...]:
+        """Give the legs with that of this client order id replaced, or added; the same ones when nothing changes."""
+        name = leg.intent.client_order_id
         for at, known in enumerate(self.legs):
-            if known.client_order_id == leg.client_order_id:
+            if known.intent.client_order_id == name:
                 if known == leg:
-                    return self  # most reports say what is known
-                return replace(self, legs=(*self.legs[:at], leg, *self.legs[at + 1 :]))
-        return replace(self, legs=(*self.legs, leg))
+                    return self.legs  # most reports say what is known
+                return (*self.legs[:at], leg, *self.legs[at + 1 :])
+        return (*self.legs, leg)
 
     # --- sums -------------------------------------------------------------------------------------------------
     @property
     def entered_quantity(self) -> Decimal:
-        entered = ZERO
-        for leg in self.legs:
-            if leg.role is Role.ENTRY:
-                entered += leg.filled_quantity
-        return entered
+        return (self._quantities or self._sum_up())[0]
 
     @property
     def exited_quantity(self) -> Decimal:
         """What its own exits sold, excess included, and what others' exits took from it."""
-        exited = ZERO
+        return (self._quantities or self._sum_up())[1]
+
+    def _sum_up(self) -> tuple[Decimal, Decimal]:
+        entered = exited = ZERO
         for leg in self.legs:
-            if leg.role is not Role.ENTRY:
+            if leg.role is Role.ENTRY:
+                entered += leg.filled_quantity
+            else:
                 exited += leg.filled_quantity
         for reduction in self.reductions:
             exited += reduction.quantity
-        return exited
+        object.__setattr__(self, "_quantities", (entered, exited))
+        return entered, exited
 
     @property
     def open_quantity(self) -> Decimal:

@@ -256,10 +256,13 @@ def _without_taken(trade: Trade, states: list[RungState]) -> tuple[Decimal, ...]
 
 def _rung_state(trade: Trade, index: int, fraction: Decimal) -> RungState:
     legs = [leg for leg in trade.legs if leg.role is Role.TARGET and leg.index == index]
-    live = next((leg for leg in legs if leg.live), None)
+    live, filled = None, ZERO
+    for leg in legs:
+        filled += leg.filled_quantity
+        live = leg if live is None and leg.live else live
     return RungState(
         fraction=fraction,
-        filled=sum((leg.filled_quantity for leg in legs), ZERO),
+        filled=filled,
         wanted=ZERO if live is None else _asked_quantity(live) - live.filled_quantity,
         complete=live is None and any(leg.state is LegState.FILLED for leg in legs),
     )
@@ -276,7 +279,7 @@ def _keep_rungs(draft: _Draft) -> None:
     if not trade.open_quantity or under_minimum(trade) or not resting_price(trade):
         return
     wanted = wanted_rungs(trade)
-    prices = [_asked_price(trade, index) for index in range(1, len(wanted) + 1)]
+    prices = [_asked_price(trade, index, price) for index, price in enumerate(trade.rung_prices, start=1)]
     # Counted at the larger of what is there and what is asked for, so that no order of events over-sells.
     room = trade.open_quantity - sum((leg.exposed_quantity for leg in trade.of(Role.TARGET)), ZERO)
     for index, remaining in enumerate(wanted, start=1):
@@ -301,13 +304,12 @@ def _keep_rungs(draft: _Draft) -> None:
             room -= growth
 
 
-def _asked_price(trade: Trade, index: int) -> Decimal:
+def _asked_price(trade: Trade, index: int, price: Decimal) -> Decimal:
     """Give where a rung rests, or is to: at its price, or at a better one for each time that was out of the band.
 
     An exchange takes no limit order far beyond the market, and the market may be far beyond a rung that was not there
     in time. Each refusal asks for a hundredth more: never sold for less, and at last within the band.
     """
-    price = trade.rung_prices[index - 1]
     placed = [leg for leg in trade.legs if leg.role is Role.TARGET and leg.index == index]
     if placed and placed[-1].live:
         placed.pop()  # it rests where it was placed at last

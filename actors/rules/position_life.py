@@ -259,10 +259,15 @@ def _execution_reported(trade: Trade, fact: ExecutionReported) -> Trade:
         executed_value_usdt=leg.executed_value_usdt + fact.quantity * fact.price,
         executed_fee_usdt=leg.executed_fee_usdt + fact.fee_usdt,
     )
-    trade = replace(trade, executions=trade.executions | {fact.execution_id})
     latest = max(filter(None, (trade.last_fill_at, fact.executed_at)))
-    changed = trade.with_leg(_filled_up(leg, fact.executed_at))
-    return _after_fill(trade, replace(changed, last_fill_at=latest, confirmed_at=latest))
+    changed = replace(
+        trade,
+        legs=trade.legs_with(_filled_up(leg, fact.executed_at)),
+        executions=trade.executions | {fact.execution_id},
+        last_fill_at=latest,
+        confirmed_at=latest,
+    )
+    return _after_fill(trade, changed)
 
 
 def _order_reported(trade: Trade, fact: OrderReported) -> Trade:

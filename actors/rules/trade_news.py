@@ -65,7 +65,9 @@ def usdt(amount: Decimal) -> str:
 def news(before: Trade, after: Trade, facts: Iterable[Any]) -> Iterator[Alert]:
     """Give the alerts for one step, in the order the person should read them."""
     for leg in after.legs:
-        yield from _leg_news(after, before.leg(leg.client_order_id), leg)
+        known = before.leg(leg.client_order_id)
+        if known is not leg:
+            yield from _leg_news(after, known, leg)
     yield from _reduction_news(before, after)
     for fact in facts:
         yield from _fact_news(after, fact)

@@ -20,7 +20,6 @@ import requests
 from requests.cookies import RequestsCookieJar
 from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import InvalidHeader, ReadTimeout
-from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ProtocolError
@@ -45,10 +44,9 @@ class LeanSession(requests.Session):
         prepared = requests.PreparedRequest()
         prepared.method = request.method
         prepared.url = request.url
-        prepared.headers = CaseInsensitiveDict({**self.headers, **request.headers, "Content-Length": str(len(body))})
+        headers: Any = {**self.headers, **request.headers, "Content-Length": str(len(body))}
+        prepared.headers = headers
         prepared.body = body
-        prepared.hooks = default_hooks()
-        prepared._cookies = RequestsCookieJar()  # type: ignore[attr-defined]  # noqa: SLF001 - the adapter reads it
         return prepared
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
@@ -60,7 +58,7 @@ class LeanSession(requests.Session):
         response = self._send_over_open(request, timeout)
         if response is None:
             adapter = self.get_adapter(url=request.url or "")
-            response = adapter.send(request, stream=False, timeout=timeout, verify=self.verify is not False)
+            response = adapter.send(_completed(request), stream=False, timeout=timeout, verify=self.verify is not False)
             response.content  # noqa: B018 - read whole, so that the connection goes back to its pool
         response.elapsed = timedelta(seconds=time.perf_counter() - began)
         return response
@@ -107,6 +105,13 @@ class LeanSession(requests.Session):
             host = request.url.partition("://")[2].partition("/")[0] if request.url else ""
             known = self._pools[url] = (pool, request.path_url, host)
         return known
+
+
+def _completed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add what requests' own adapter looks for."""
+    request.headers = CaseInsensitiveDict(request.headers)
+    request._cookies = RequestsCookieJar()  # type: ignore[attr-defined]  # noqa: SLF001 - the adapter reads it
+    return request
 
 
 def _head(path: str, host: str, headers: Iterable[tuple[str, Any]]) -> bytes:

@@ -8,6 +8,7 @@ would carry a signed order elsewhere), no proxy from the environment. A session 
 from __future__ import annotations
 
 import contextlib
+import hmac
 import logging
 import threading
 from collections.abc import Mapping
@@ -122,6 +123,10 @@ class _TimedHttp(HTTP):  # type: ignore[misc]  # pybit carries no types
     """pybit's client, signing by a clock of ours: its own knows the machine's only."""
 
     clock: Clock
+
+    def _auth(self, payload: str, recv_window: int, timestamp: int) -> str:
+        signed = f"{timestamp}{self.api_key}{recv_window}{payload}"
+        return hmac.digest(self.api_secret.encode(), signed.encode(), "sha256").hex()
 
     def _prepare_headers(
         self, payload: str, recv_window: int, content_type: str = "application/json"

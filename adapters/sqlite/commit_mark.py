@@ -40,7 +40,7 @@ def mark_path(store: Path) -> Path:
 def read_mark(store: Path) -> Mark | None:
     """Give the mark beside a store; None when there is none or it fails its checksum."""
     try:
-        descriptor = os.open(mark_path(store), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(_mark_file(store), os.O_RDONLY | os.O_CLOEXEC)
         try:
             line = os.read(descriptor, _LENGTH)
         finally:
@@ -48,6 +48,11 @@ def read_mark(store: Path) -> Mark | None:
     except OSError:
         return None
     return _mark_of(line)
+
+
+@lru_cache(maxsize=4)  # it is opened before every request
+def _mark_file(store: Path) -> str:
+    return str(mark_path(store))
 
 
 @lru_cache(maxsize=4)  # it is asked before every request, and changes with every commit only

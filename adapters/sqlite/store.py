@@ -14,10 +14,11 @@ before any commit gives its group up instead, and nothing more is accepted until
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,7 @@ class SqliteStore:
         self._db = connection
         self._mark = mark
         self._identity = identity  # as of the last commit
+        self._next = _counted(identity)  # as of the one to come
         self._clock = clock
         self._turn = threading.RLock()
         self._written: list[_Write] = []  # since the last commit
@@ -80,7 +82,8 @@ class SqliteStore:
         self._held = 0  # the first so many of them outlast a rollback
         self._refusing: str | None = None  # why nothing is accepted before a rollback
         self._stopped: str | None = None  # why nothing is accepted any more
-        self._file = _file_identity(path)
+        self._file_path = str(path)
+        self._file = _file_identity(self._file_path)
         self._journal = Journal(connection)
         self._outbox = Outbox(connection)
         self._guards = Guards(connection)
@@ -107,7 +110,7 @@ class SqliteStore:
         )
         self._guards.use(append.guards, at=at)
         head, effects = self._outbox.follow(head, append.effects, trace_id=trace_id, at=at, epoch=self.epoch)
-        new = {effect.key for effect in append.effects}
+        new = {effect.key for effect in append.effects} if append.settles else set()
         settled = self._outbox.settled([key for key in append.settles if key not in new], note="", at=at)
         self._journal.write(facts)
         self._outbox.write(effects)
@@ -182,7 +185,7 @@ class SqliteStore:
             self._written.clear()
             self._held = 0
             self._untidied += 1
-            self._identity = replace(self._identity, commits=self._identity.commits + 1)
+            self._identity, self._next = self._next, _counted(self._next)
             self._note()
 
     @property
@@ -349,11 +352,11 @@ class SqliteStore:
         return result
 
     def _begin(self) -> None:
-        if _file_identity(self.path) != self._file:
+        if _file_identity(self._file_path) != self._file:
             raise Fenced(f"{self.path} is not the file this run opened: it was moved, deleted or replaced")
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._runs.count_commit(replace(self._identity, commits=self._identity.commits + 1))
+            self._runs.count_commit(self._next)
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -371,9 +374,19 @@ class SqliteStore:
                 self._db.execute("ROLLBACK")
 
 
-def _file_identity(path: Path) -> tuple[int, int] | None:
+def _counted(identity: Identity) -> Identity:
+    """Give the identity with one commit more."""
+    return Identity(
+        installation=identity.installation,
+        made_at=identity.made_at,
+        epoch=identity.epoch,
+        commits=identity.commits + 1,
+    )
+
+
+def _file_identity(path: str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - before every transaction: a Path takes several times as long
     except OSError:
         return None
     return found.st_dev, found.st_ino

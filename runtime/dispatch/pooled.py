@@ -7,7 +7,9 @@ to the cap; spares leave when there is nothing to do. A worker whose handler was
 
 What a worker's own turn makes ready it runs next by itself: waking another thread costs more than most turns, and the
 two then wait for one another's interpreter lock. Others are called when that would keep somebody waiting: before a cell
-that blocks, when its turns have taken a millisecond, and, by the pool's watch, when it hangs in one.
+that blocks, when its turns have taken a millisecond, and, by the pool's watch, when it hangs in one. An urgent cell's
+turn calls nobody for cells that are in no hurry until 5 ms have passed: they would take the interpreter's lock from it
+whenever it calls to the outside.
 
 When an urgent cell has asked one on a thread of its own, cells that are not urgent wait for a moment: that thread would
 otherwise have to win the interpreter's lock back after every call it makes to the outside.
@@ -29,6 +31,7 @@ MOST_WORKERS = 16
 LEAST_WORKERS = 2
 ASIDE_SECONDS = 0.0015  # how long a request has the interpreter to itself
 ALONE_SECONDS = 0.001  # how long a worker goes on with what it made ready before it calls others
+URGENT_ALONE_SECONDS = 0.005  # the same while its cells are urgent and nobody urgent waits
 
 
 class _Worker:
@@ -176,8 +179,11 @@ class PooledDispatcher:
                     worker.since = monotonic()
                 worker.cell = cell
                 if self._aside_until > worker.since and not cell.urgent:
+                    if self._queue.has_urgent():  # whom an urgent cell told comes before those urgent themselves
+                        self.submit(cell)
+                        continue
                     time.sleep(min(ASIDE_SECONDS, self._aside_until - worker.since))
-                if owed and (cell.blocks or worker.since - alone_since > ALONE_SECONDS):
+                if owed and self._keeps_waiting(cell, worker.since - alone_since):
                     self._call_for(worker)
                 while cell.run(limit, seconds):
                     # Through the queue it would most likely go to another thread, and handing over costs more than
@@ -189,6 +195,12 @@ class PooledDispatcher:
                 worker.cell = None
         finally:
             self._leave(worker)
+
+    def _keeps_waiting(self, cell: Runnable, alone_seconds: float) -> bool:
+        """Tell whether others are to be called for what waits, before this cell runs."""
+        if cell.urgent and not self._queue.has_urgent():
+            return alone_seconds > URGENT_ALONE_SECONDS
+        return cell.blocks or alone_seconds > ALONE_SECONDS
 
     def _wait(self, worker: _Worker) -> Runnable | None:
         """Wait for a call and take a cell; None when the worker is to end."""

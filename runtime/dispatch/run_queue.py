@@ -48,6 +48,10 @@ class RunQueue:
             return  # a worker has it, or it is in the other line already
         self._hurried.append(cell)
 
+    def has_urgent(self) -> bool:
+        """Tell whether a cell in a hurry waits."""
+        return bool(self._hurried)
+
     def end_one(self) -> None:
         """Let one `get` return None."""
         self._permits.put(False)

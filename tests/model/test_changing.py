@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
@@ -19,6 +19,21 @@ class Checked:
     def __post_init__(self) -> None:
         if self.share > 1:
             raise ValueError("a share is at most one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summed:
+    parts: tuple[int, ...]
+    name: str = ""
+    total: int | None = field(default=None, init=False, compare=False, metadata={"of": ("parts",)})
+
+
+def test_what_was_worked_out_is_kept_until_what_it_was_worked_out_from_changes() -> None:
+    before = Summed(parts=(1, 2))
+    object.__setattr__(before, "total", 3)
+    assert replace(before, name="other").total == 3
+    assert replace(before, parts=(1, 2, 3)).total is None
+    assert before.total == 3
 
 
 def test_a_copy_has_the_changes_and_keeps_the_rest() -> None:
