@@ -157,6 +157,7 @@ class TradeReading:
     exits: tuple[str, ...] = ()  # how its exit rules stand, a line each, in the person's words
     filled_quantity: Decimal = ZERO  # of the entries, base units
     follows: str = ""  # main's trade id, of a mirror's trade
+    order_ids: tuple[str, ...] = ()  # client ids of its orders that it believes at the exchange, or on their way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

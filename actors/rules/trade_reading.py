@@ -45,6 +45,7 @@ def reading_of(trade: Trade, *, note: str, exits: tuple[str, ...] = ()) -> Trade
         exits=exits,
         filled_quantity=trade.entered_quantity,
         follows=trade.follows,
+        order_ids=tuple(leg.client_order_id for leg in trade.legs if leg.live),
     )
 
 

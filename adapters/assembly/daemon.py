@@ -226,6 +226,10 @@ class Daemon:
         """Say whether a later run has taken the store over."""
         return not self._store.epoch_is_latest()
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return tuple(self._outside.accounts)
+
     def now(self) -> datetime:
         return self._clock.now()
 

@@ -22,6 +22,7 @@ from adapters.cli.arguments import (
     Simulate,
     Status,
     Trade,
+    Verify,
     Version,
     parse,
 )
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
             from adapters.assembly.exchange_process import run_exchange  # noqa: PLC0415 - see above
 
             return run_exchange(command)
-        case Status() | Trade() | Close() | Change() | Safety() | Locks() | Emergency() as command:
+        case Status() | Trade() | Close() | Change() | Safety() | Locks() | Emergency() | Verify() as command:
             from adapters.assembly.remote import ask_daemon  # noqa: PLC0415 - see above
 
             return ask_daemon(command)

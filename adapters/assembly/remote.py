@@ -1,6 +1,7 @@
 """The verbs that speak to a running daemon (status, trade, close, changes, safety, locks). They print; it decides.
 
-Exit codes: 0 done, 2 refused (the person's input), 69 no daemon, or not ready, 70 it failed, 75 no answer in time.
+Exit codes: 0 done, 1 verify has findings, 2 refused (the person's input), 69 no daemon, or not ready, 70 it failed,
+75 no answer in time.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from adapters.cli.arguments import Change, Close, Emergency, Locks, Safety, Status, Trade
+from adapters.cli.arguments import Change, Close, Emergency, Locks, Safety, Status, Trade, Verify
 from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
 from adapters.host.state_folder import StateFolder, state_folder
 
 Answer: TypeAlias = dict[str, Any]
 
 DONE = 0
+FOUND = 1
 REFUSED = 2
 UNAVAILABLE = 69
 FAILED = 70
@@ -30,7 +32,7 @@ EMERGENCY_SECONDS = 60.0  # waited for everything to be gone
 EMERGENCY_LOOK_SECONDS = 0.5
 
 
-def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks | Emergency) -> int:
+def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks | Emergency | Verify) -> int:
     """Carry out one of these verbs; give the exit code."""
     match command:
         case Status():
@@ -45,6 +47,8 @@ def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks | Emerg
             return show_or_set_safety(command)
         case Locks():
             return show_or_release_locks(command)
+        case Verify():
+            return verify(command)
         case Emergency():
             return leave_account(command)
 
@@ -142,6 +146,17 @@ def leave_account(command: Emergency) -> int:
         return DONE
     print("It goes on by itself, over a restart too; look at main.py status.", file=sys.stderr)
     return LATE
+
+
+def verify(command: Verify) -> int:
+    """Compare the trades with the exchange; 1 with findings."""
+    answer = _ask(
+        state_folder(command.state), "verify", {"about": command.about}, ANSWER_SECONDS, as_json=command.as_json
+    )
+    if isinstance(answer, int):
+        return answer
+    print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
+    return FOUND if answer["ok"]["findings"] else DONE
 
 
 def show_or_set_safety(command: Safety) -> int:

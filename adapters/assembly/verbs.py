@@ -6,6 +6,7 @@ Every answer is one JSON object: `ok` with what was asked for, or `refused` (the
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 
 from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
-from actors.messages.accounts import SnapshotQuestion
+from actors.messages.accounts import AccountSnapshot, BookQuestion, SnapshotQuestion
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
@@ -32,7 +33,7 @@ from actors.messages.trading import (
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import change_screens, emergency_screen, guard_screens, health_screen, trade_screens
+from actors.rules import change_screens, emergency_screen, guard_screens, health_screen, trade_screens, verification
 from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
@@ -43,6 +44,7 @@ ReadPlan: TypeAlias = Callable[[str], TradePlan | tuple[Refusal, ...]]
 
 TRADE_SECONDS = 40.0
 READ_SECONDS = 5.0
+VERIFY_PAUSE_SECONDS = 1.5
 
 codec.register(TradePlan, OrderPreview, TradeReading, TradeAccepted, TradeChanged)
 
@@ -63,6 +65,7 @@ class Verbs:
             "safety": self._safety,
             "locks": self._locks,
             "emergency": self._emergency,
+            "verify": self._verify,
             "remaining": self._remaining,
         }
 
@@ -217,6 +220,42 @@ class Verbs:
             },
             "text": _text(emergency_screen.emergency(account, trades, snapshot)),
         }
+
+    def _verify(self, body: Answer) -> Answer:
+        """Compare the trades with the exchange, twice, moments apart: what is on its way is no finding."""
+        about = str(body.get("about", ""))
+        abouts = (about,) if about else verification.ABOUTS
+        first = self._findings(abouts)
+        threading.Event().wait(VERIFY_PAUSE_SECONDS)
+        found = verification.lasting(first, self._findings(abouts)) if first else ()
+        trades = len(self._daemon.system.ask(addresses.DESK, TradesQuestion(), timeout_seconds=TRADE_SECONDS))
+        return {
+            "ok": {
+                "findings": [{"about": each.about, "subject": each.subject, "text": each.text} for each in found],
+                "trades": trades,
+                "accounts": list(self._daemon.accounts),
+            },
+            "text": _text(verification.report(found, trades, self._daemon.accounts)),
+        }
+
+    def _findings(self, abouts: tuple[str, ...]) -> tuple[verification.Finding, ...]:
+        ask = self._daemon.system.ask
+        trades = ask(addresses.DESK, TradesQuestion(), timeout_seconds=TRADE_SECONDS)
+        snapshots, foreign = [], []
+        for account in self._daemon.accounts:
+            question = SnapshotQuestion(executions_since=None)
+            snapshot: AccountSnapshot = ask(addresses.client(account), question, timeout_seconds=TRADE_SECONDS)
+            snapshots.append(snapshot)
+            symbols = {
+                each.symbol for each in (*trades, *snapshot.positions) if getattr(each, "account", account) == account
+            }
+            for symbol in sorted(symbols):
+                book = ask(addresses.position_book(account), BookQuestion(symbol=symbol), timeout_seconds=READ_SECONDS)
+                for side, quantity in (("long", book.foreign_long), ("short", book.foreign_short)):
+                    foreign.append(verification.Foreign(account=account, symbol=symbol, side=side, quantity=quantity))
+        return verification.findings(
+            trades, snapshots, foreign, installation=self._daemon.identity.installation, abouts=abouts
+        )
 
     def _guards(self, question: object, screen: Callable[..., Screen]) -> Answer:
         reading: GuardsReading = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)

@@ -116,6 +116,13 @@ class Locks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    state: Path | None
+    about: str  # mirror, orders, separation; empty: all
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Emergency:
     state: Path | None
     account: str
@@ -147,7 +154,7 @@ class Version:
 
 
 Command: TypeAlias = (
-    Run | Demo | Exchange | Status | Trade | Close | Change | Safety | Locks | Emergency | Simulate | Version
+    Run | Demo | Exchange | Status | Trade | Close | Change | Safety | Locks | Emergency | Verify | Simulate | Version
 )
 
 _app = typer.Typer(
@@ -469,6 +476,30 @@ def emergency(
     as_json: JsonOption = False,
 ) -> Emergency:
     return Emergency(state=state, account=account, yes=yes, as_json=as_json)
+
+
+_ABOUTS = ("mirror", "orders", "separation")
+
+
+@_app.command(
+    help=(
+        "Compare the trades with the exchange: do the slices sum to the positions (separation), does each order of "
+        "ours belong to one trade (orders), do mirrors go with main (mirror). Exits 1 with findings.\n\n"
+        "Example: main.py verify mirror --json"
+    )
+)
+def verify(
+    *,
+    about: Annotated[
+        str,
+        typer.Argument(help="mirror, orders or separation; without one, all.", metavar="[mirror|orders|separation]"),
+    ] = "",
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> Verify:
+    if about and about.lower() not in _ABOUTS:
+        raise typer.BadParameter(f"{about!r} cannot be verified; write one of {', '.join(_ABOUTS)}, or nothing for all")
+    return Verify(state=state, about=about.lower(), as_json=as_json)
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------
