@@ -84,7 +84,7 @@ def _safety(safety: Safety) -> Verdict:
     figures |= {"by": safety.by, "why": safety.why}
     text = (
         f"the safety state is {safety.state.value}{_set_by(safety)}, and nothing new is opened: "
-        'when it may go on, write /safety active or main.py safety active --why "..."'
+        "when it may go on, write /safety active REASON"
     )
     return Verdict("safety", figures, text)
 

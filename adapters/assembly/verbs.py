@@ -37,6 +37,7 @@ from actors.rules import change_screens, emergency_screen, guard_screens, health
 from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
+from adapters.cli.terminal_words import in_a_terminal
 from runtime import ActorDead, AskFailed, AskTimeout, Refused
 
 Answer: TypeAlias = dict[str, Any]
@@ -75,15 +76,16 @@ class Verbs:
         if act is None:
             return {"refused": [f"{verb} is not a verb of this daemon; write one of: {', '.join(self._verbs)}"]}
         try:
-            return act(body)
+            answer = act(body)
         except TroubleOutside as trouble:
-            return {"failed": f"{trouble}"}
+            return {"failed": in_a_terminal(f"{trouble}")}
         except Refused as refusal:
-            return {"refused": str(refusal).splitlines()}
+            return {"refused": [in_a_terminal(line) for line in str(refusal).splitlines()]}
         except AskTimeout as late:
             return {"failed": f"no answer in time ({late}): it may have been done, look at main.py status"}
         except (ActorDead, AskFailed) as error:
             return {"failed": f"{error}: it may have been done, look at main.py status"}
+        return {**answer, "text": [in_a_terminal(line) for line in answer["text"]]} if "text" in answer else answer
 
     def _status(self, _body: Answer) -> Answer:
         ready = self._daemon.ready()

@@ -45,6 +45,22 @@ def main(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_reader_that_has_seen_enough_ends_the_program_quietly() -> None:
+    """As in `main.py status | head -1`."""
+    gone, kept = os.pipe()
+    os.close(gone)
+    with os.fdopen(kept, "w") as pipe:
+        ended = subprocess.run(
+            [sys.executable, "main.py", "--version"],
+            cwd=ROOT,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 def test_damaged_books_of_the_paper_exchange_are_refused_with_what_to_do(tmp_path: Path) -> None:
     books = tmp_path / "paper-exchange.json"
     books.write_text("{bad", encoding="utf-8")
