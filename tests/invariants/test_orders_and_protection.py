@@ -204,7 +204,7 @@ def test_a_gap_through_entry_and_stop_in_one_instant_leaves_what_the_book_did_no
 
 
 def lasting(held: Held) -> set[str]:
-    note_timed(held, 0.0)
+    note_timed(held, 0.0, price=None, shut=False)
     return set(held.bad_since)
 
 
@@ -380,4 +380,10 @@ def test_the_times_allowed_are_those_of_the_design() -> None:
         "skewed": ("I3", 5.0),
         "bare": ("I4", 5.0),
         "loosened": ("I4", 5.0),
+        "behind": ("I4", 5.0),
+        "floor_met": ("I16", 5.0),
+        "trails": ("I17", 8.0),
+        "lingers": ("I18", 10.0),
+        "touched": ("I18", 5.0),
+        "stays": ("I18", 10.0),
     }

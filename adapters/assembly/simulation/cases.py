@@ -67,7 +67,13 @@ class Case:
 
 
 def draw_case(
-    seed: int, *, hours: float = 1.0, trades_an_hour: float = TRADES_AN_HOUR, without: Iterable[str] = ()
+    seed: int,
+    *,
+    hours: float = 1.0,
+    trades_an_hour: float = TRADES_AN_HOUR,
+    without: Iterable[str] = (),
+    optioned: float | None = None,
+    guards: str | None = None,
 ) -> Case:
     """Draw a world from its seed, with a random subset of the faults.
 
@@ -76,10 +82,12 @@ def draw_case(
         hours: virtual time until it comes to rest.
         trades_an_hour: plans the person writes.
         without: names of faults that are left out.
+        optioned: share of the plans with options; None draws it.
+        guards: which limits the desk has; None draws them.
 
     """
     faults = draw_faults(seed, without=without)
-    scenario = draw_scenario(seed, hours=hours, trades_an_hour=trades_an_hour)
+    scenario = draw_scenario(seed, hours=hours, trades_an_hour=trades_an_hour, optioned=optioned, guards=guards)
     return Case(scenario=scenario, rates=faults.rates, counts=faults.counts)
 
 

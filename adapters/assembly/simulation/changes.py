@@ -54,6 +54,16 @@ def swing_funding(world: World, symbol: str, dice: Random) -> None:
     world.pay_funding(symbol)
 
 
+def leap_away(world: World, symbol: str, by: float) -> None:
+    """Have the price leap by a fraction of itself; nothing trades in between."""
+    if world.line.halts.stands(symbol):
+        return
+    market = world.bybit.exchange.venue.markets[symbol]
+    price = market.instrument.to_tick(market.last * (1 + Decimal(repr(round(by, 6)))))
+    world.story.tell("world", symbol, f"the price leaps to {price}")
+    world.move_price(symbol, price, leaps=True)
+
+
 def cap_leverage(world: World, dice: Random) -> None:
     """Lower what leverage may be chosen."""
     market, cap = _a_market(world, dice), Decimal(dice.choice((3, 5, 20)))

@@ -11,8 +11,8 @@ from random import Random
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
 from actors.messages.storing import Append, PutDocument
-from actors.messages.trading import CloseTrades, OpenTrade, StopPriceMoved, TradeOpened
-from adapters.assembly.simulation.changes import swing_funding
+from actors.messages.trading import CloseTrades, OpenTrade, OrderRequested, StopPriceMoved, TradeOpened
+from adapters.assembly.simulation.changes import leap_away, swing_funding
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.judgement import judge, wait_until_up
 from adapters.assembly.simulation.person import Person
@@ -20,7 +20,9 @@ from adapters.assembly.simulation.strewn import strew
 from adapters.assembly.simulation.world import World
 
 REST_SECONDS = 60.0
+MOST_DEADLINES, PAST_DEADLINE_SECONDS = 20, 20.0  # that fall into the rest, and how long what follows of one takes
 MOST_ENDINGS = 5  # of the daemon, by traces of faults that have ended
+_LEAPS = 0.35  # of the price, while a bounded entry is on its way
 _AIMED = {"crash_at_request": "aim", "crash_at_command": "aim-command"}  # crashes that are aimed, and their dice
 
 
@@ -35,6 +37,7 @@ class Life:
         self._dice = {name: Random(f"{seed}/{dice}") for name, dice in _AIMED.items()}  # noqa: S311 - repeatable chance is the point
         self._left = {name: self._wanted(name) for name in _AIMED}
         self._swing_dice = Random(f"{seed}/swing")  # noqa: S311 - repeatable chance is the point
+        self._jump_dice = Random(f"{seed}/jump")  # noqa: S311 - repeatable chance is the point
         world.on_handled = self._aim
 
     def _wanted(self, name: str) -> int:
@@ -62,6 +65,7 @@ class Life:
             return
         if isinstance(message, Append):
             self._swing_funding(message)
+            self._leap(message)
         if self._left["crash_at_request"] and isinstance(message, PlaceOrder | AmendOrder | CancelOrder):
             self._crash_at("crash_at_request", chance=0.1, most_steps=12)
         elif self._left["crash_at_command"] and (chance := _chance_at_command(message)):
@@ -73,6 +77,14 @@ class Life:
         if moved and held is not None and world.faults.strikes("funding_swing"):
             swing = partial(swing_funding, world, held.trade.plan.symbol, self._swing_dice)
             world.agenda.at(world.clock.monotonic() + self._swing_dice.uniform(0.5, 10.0), swing)
+
+    def _leap(self, append: Append) -> None:
+        """The price leaps between the commit of a bounded market entry and its arrival, either way."""
+        world, dice = self._world, self._jump_dice
+        for fact in append.facts:
+            if isinstance(fact, OrderRequested) and fact.order.immediate and dice.random() < _LEAPS:
+                leap = partial(leap_away, world, fact.order.symbol, dice.choice((-1, 1)) * dice.uniform(0.0005, 0.02))
+                world.agenda.at(world.clock.monotonic() + dice.uniform(0.0, 0.03), leap)
 
     def _crash_at(self, name: str, *, chance: float, most_steps: int) -> None:
         dice = self._dice[name]
@@ -90,9 +102,17 @@ class Life:
         for _ in range(MOST_ENDINGS):
             wait_until_up(world)
             world.run_until(max(world.faults.traces_until, world.clock.monotonic()) + REST_SECONDS)
+            self._let_deadlines_pass()
             if world.system is not None:  # else a trace of the faults had it give up: it comes to rest after its start
                 return
         raise Violated("I7", "", "the daemon ends again and again, and nothing goes wrong any more")
+
+    def _let_deadlines_pass(self) -> None:
+        """A trade whose time is over just now is not at rest before it has been left."""
+        for _ in range(MOST_DEADLINES):
+            if not self._world.watch.leaves_soon():
+                return
+            self._world.run_until(self._world.clock.monotonic() + PAST_DEADLINE_SECONDS)
 
 
 def _chance_at_command(message: object) -> float:

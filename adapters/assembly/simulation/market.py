@@ -46,6 +46,7 @@ class Market:
         self._agenda = agenda
         self._story = story
         self._stands = stands
+        self.on_moved: Callable[[str, Decimal], None] = lambda _symbol, _price: None
 
     def open(self, until: float) -> None:
         """Have prices move until an instant (monotonic seconds)."""
@@ -76,6 +77,7 @@ class Market:
             market.depth.refill()
         self._bybit.driver.move({symbol: (price, None)})
         self._story.tell("price", symbol, f"{price} in a leap" if leaps else str(price))
+        self.on_moved(symbol, price)
         self._line.tell(symbol, price, price)
 
     def _go_on(self, symbol: str, until: float) -> None:

@@ -12,6 +12,7 @@ from random import Random
 from actors.model.screen import Screen
 from adapters.assembly.simulation.chat import Shown
 from adapters.assembly.simulation.invariants import Violated
+from adapters.assembly.simulation.options import with_options
 from adapters.assembly.simulation.plans import NONSENSE, bad_plan_words, plan_words
 from adapters.assembly.simulation.scenario import Action
 from adapters.assembly.simulation.world import World
@@ -20,6 +21,11 @@ from runtime.clock import Clock
 
 _CONFIRM, _CANCEL = ":yes:", ":no:"
 _EXPIRED_AFTER = (61.0, 300.0)  # a button lives for 60 s
+PRECAUTIONS = {  # may be answered with a question; with what the action says
+    "strict": "/safety {} it looks odd out there",
+    "active": "/safety active it looks well again",
+    "release": "/locks release {}",
+}
 _REFUSED = ("refused", "Not sent", "Not understood", "There is no")
 
 
@@ -60,13 +66,15 @@ class Person:
                 self._say(action, words, kept=words)
             case "close":
                 self._close(action)
-            case "old_button":
-                if self._buttons:
-                    self._world.chat.taps(*self._dice_of(action).choice(self._buttons))
+            case "old_button" if self._buttons:
+                self._world.chat.taps(*self._dice_of(action).choice(self._buttons))
             case "stranger":
                 self._be_somebody_else()
-            case other:
-                self._say(action, f"/{other}")
+            case kind if kind in PRECAUTIONS:
+                self.asked += 1
+                self._say(action, PRECAUTIONS[kind].format(action.words))
+            case kind if kind != "old_button":
+                self._say(action, f"/{kind}")
 
     def _open(self, action: Action, words: str) -> None:
         if not words:
@@ -106,7 +114,9 @@ class Person:
         market = world.bybit.exchange.venue.markets[action.symbol]
         sides, leverage = self._standing(action)
         avoid = () if (action.account, action.symbol) in world.scenario.hedged else sides
-        return plan_words(world.scenario.seed, action, market.instrument, market.last, avoid=avoid, leverage=leverage)
+        words = plan_words(world.scenario.seed, action, market.instrument, market.last, avoid=avoid, leverage=leverage)
+        wallet = world.bybit.exchange.venue.accounts[action.account].wallet
+        return with_options(world.scenario, action, words, market.instrument, price=market.last, wallet=wallet)
 
     def _standing(self, action: Action) -> tuple[tuple[str, ...], Decimal | None]:
         """Give the sides that are of no use in one-way mode, and the leverage of what is held or pending there."""

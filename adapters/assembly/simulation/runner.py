@@ -72,10 +72,15 @@ def run_world(
     hours: float = 1.0,
     trades_an_hour: float = TRADES_AN_HOUR,
     without: Iterable[str] = (),
+    optioned: float | None = None,
+    guards: str | None = None,
     tell: bool = False,
 ) -> Outcome:
     """Run the world of a seed from its start to its rest, or to its first violation."""
-    return run_case(draw_case(seed, hours=hours, trades_an_hour=trades_an_hour, without=without), tell=tell)
+    case = draw_case(
+        seed, hours=hours, trades_an_hour=trades_an_hour, without=without, optioned=optioned, guards=guards
+    )
+    return run_case(case, tell=tell)
 
 
 def run_case(case: Case, *, tell: bool = False, folder: Path | None = None, logged: bool = False) -> Outcome:

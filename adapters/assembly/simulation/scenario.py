@@ -1,7 +1,7 @@
 """Scenario: what a seed makes of the market, the accounts and the person, before anything goes wrong.
 
-Enters: a seed, a duration. Stays out: faults; words (plans); prices; carrying anything out (the world's). Every choice
-has dice of its own, so that leaving one action out changes nothing about the others.
+Enters: a seed, a duration. Stays out: faults; words (plans, options); prices; carrying anything out (the world's).
+Every choice has dice of its own, so that leaving one action out changes nothing about the others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ PASTIMES = {
     "old_button": 3,  # a button pressed long ago, pressed again
     "stranger": 2,  # somebody else writes or taps
 }
+# How many of a world's plans are written with options (sizes, approaches, exit rules).
+_OPTIONED = (0.0, 0.4, 0.5, 0.5, 0.8)
+_GUARDS = {"loose": 72, "times": 9, "counts": 9, "protections": 9, "dry": 1}  # how often, see guard_terms.py
+_ACTIVE_AGAIN_SECONDS = 90.0  # before the state is loosened once more: the first time may be lost, or thought better of
 _CROWD = 11  # plans on one side of one symbol within a few minutes: the ninth trade is refused
 
 
@@ -31,7 +35,7 @@ class Action:
     """One thing the person does, at the earliest at `at` (seconds from the start)."""
 
     at: float
-    kind: str  # open | close | one of the pastimes
+    kind: str  # open | close | strict | active | locks | release | one of the pastimes
     number: int  # of this action in its world
     symbol: str = ""
     account: str = MAIN
@@ -54,9 +58,19 @@ class Scenario:
     hedged: tuple[tuple[str, str], ...] = ()  # (account, symbol) in hedge mode; the others are in one-way mode
     crossed: tuple[str, ...] = ()  # accounts in cross margin; the others' positions are isolated
     candles: str = ""  # a recorded candle file for the first symbol; "" makes prices up
+    optioned: float = 0.0  # share of the plans that are written with options
+    guards: str = ""  # which limits the desk has (guard_terms.py); "": none
 
 
-def draw_scenario(seed: int, *, hours: float, trades_an_hour: float = 10.0, candles: str = "") -> Scenario:
+def draw_scenario(
+    seed: int,
+    *,
+    hours: float,
+    trades_an_hour: float = 10.0,
+    candles: str = "",
+    optioned: float | None = None,
+    guards: str | None = None,
+) -> Scenario:
     """Draw a scenario.
 
     Args:
@@ -64,6 +78,8 @@ def draw_scenario(seed: int, *, hours: float, trades_an_hour: float = 10.0, cand
         hours: virtual time.
         trades_an_hour: how many trades should come of it; somewhat more plans are written.
         candles: a recorded candle file whose prices the first symbol takes; "" makes all prices up.
+        optioned: the share of plans with options, 0 for none and no limits at the desk; None draws it.
+        guards: which limits the desk has; None draws them. All else is as it would be, with either.
 
     """
     dice = _dice(seed, "scenario")
@@ -83,6 +99,13 @@ def draw_scenario(seed: int, *, hours: float, trades_an_hour: float = 10.0, cand
     scenario = _with_accounts(scenario, symbols)
     actions = [*_openings(scenario, symbols), *_closings(scenario), *_pastimes(scenario, hours)]
     ordered = sorted(actions, key=lambda each: each.at)
+    dice = _dice(seed, "options")
+    drawn = dice.choice(_OPTIONED)
+    scenario = replace(scenario, optioned=drawn if optioned is None else optioned)
+    if scenario.optioned:
+        limits = dice.choices([*_GUARDS], [*_GUARDS.values()])[0]
+        scenario = replace(scenario, guards=limits if guards is None else guards)
+        ordered += _precautions(scenario)  # numbered behind the others, whose words hang on their numbers
     return replace(scenario, actions=tuple(replace(each, number=number) for number, each in enumerate(ordered)))
 
 
@@ -134,6 +157,32 @@ def _pastimes(scenario: Scenario, hours: float) -> list[Action]:
             symbol, account = dice.choice(scenario.instruments).symbol, dice.choice(scenario.accounts)
             actions.append(Action(at=at, kind=kind, number=0, symbol=symbol, account=account))
     return actions
+
+
+def _precautions(scenario: Scenario) -> list[Action]:
+    """What the person does with the desk's guards: shuts it, opens it again, releases locks."""
+    actions, seconds = [], scenario.seconds
+    dice = _dice(scenario.seed, "safety")
+    for _ in range(max(1, round(seconds / 3600.0))):
+        if dice.random() >= 0.45:  # noqa: PLR2004 - in somewhat under half of the hours
+            continue
+        at, state = dice.uniform(0.1, 0.8) * seconds, dice.choice(("reduce-only", "reduce-only", "halted"))
+        actions.append(Action(at=at, kind="strict", number=0, words=state))
+        if dice.random() < 0.25:  # noqa: PLR2004 - one in four is made stricter, or a little looser
+            other = "halted" if state == "reduce-only" else "reduce-only"
+            actions.append(Action(at=at + dice.uniform(0.1, 30.0), kind="strict", number=0, words=other))
+        back = at + dice.uniform(15.0, 0.15 * seconds)
+        actions += [
+            Action(at=each, kind="active", number=0)
+            for each in (back, back + _ACTIVE_AGAIN_SECONDS)
+            if each < seconds * 0.97
+        ]
+    if scenario.guards == "protections":
+        dice = _dice(scenario.seed, "locks")
+        for kind in ("locks", *("release" for _ in range(dice.randint(0, 4)))):
+            at = dice.uniform(0.2, 0.95) * seconds
+            actions.append(Action(at=at, kind=kind, number=0, words=f"L{dice.randint(1, 3)}"))
+    return sorted(actions, key=lambda each: each.at)
 
 
 def _dice(seed: int, name: str) -> Random:

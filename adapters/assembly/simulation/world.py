@@ -17,13 +17,13 @@ from random import Random
 
 from actors.errors import Unreachable
 from actors.messages.storing import Append
-from actors.model.guarding import NO_GUARDS
 from actors.settings import AccountSettings, KeepingSettings, Settings
 from adapters.assembly.simulation.agenda import Agenda
 from adapters.assembly.simulation.chat import PERSON, ChatService
 from adapters.assembly.simulation.exchange_port import ExchangeLine
 from adapters.assembly.simulation.exchange_setup import open_local_bybit
 from adapters.assembly.simulation.faults import Faults
+from adapters.assembly.simulation.guard_terms import GUARD_TERMS
 from adapters.assembly.simulation.interception import RAISED_EXCUSE_SECONDS, Interception, crash_of, is_injected
 from adapters.assembly.simulation.invariants import Violated, Watch
 from adapters.assembly.simulation.market import Market
@@ -114,7 +114,9 @@ class World:
             story=self.story,
             stands=self.line.halts.stands,
         )
-        self.watch = Watch(self.bybit.exchange.venue, self.clock, faults)
+        self.watch = Watch(self.bybit.exchange.venue, self.clock, faults, GUARD_TERMS[scenario.guards])
+        self.watch.skew = self._skew
+        self.prices.on_moved = self.watch.priced
         faults.states_of = partial(states_of, self.watch)
         self.line.on_leaving = self.watch.leaving
         self.line.on_placed = self.watch.placing
@@ -143,6 +145,10 @@ class World:
     def _wall_ms(self) -> int:
         return int(self.venue_clock.now().timestamp() * 1000)
 
+    def _skew(self) -> float:
+        process = self.process
+        return 0.0 if process is None else (process.clock.now() - self.clock.now()).total_seconds()
+
     def _open_line(self) -> ExchangeLine:
         dice = self.dice("world")
         return ExchangeLine(
@@ -162,7 +168,11 @@ class World:
             disk=self.disk,
             accounts=self.scenario.accounts,
             terms=terms_of(
-                Settings(accounts=accounts, keeping=KeepingSettings(backup_seconds=backup_seconds), guards=NO_GUARDS),
+                Settings(
+                    accounts=accounts,
+                    keeping=KeepingSettings(backup_seconds=backup_seconds),
+                    guards=GUARD_TERMS[self.scenario.guards],
+                ),
                 version="simulated",
                 default_chat_id=PERSON,
             ),

@@ -1,5 +1,8 @@
-"""I4: once a target is filled the stop stands at breakeven, costs included, and never moves against the trade again.
+"""I4: once its target is filled the stop stands at breakeven, costs included; no stop ever moves against its trade.
 
+By the plan the target is the first, a later one, or none, and the stop follows the targets that fill. Where the stop
+belongs is never looser than before, whatever rule moved it; a net target's first place, before anything was asked for
+there, is only the plan's guess.
 Exempt: a trade that leaves or whose stop has fired; 5 s for the move, and what a fault may have delayed. Where the
 daemon lost its memory it may work out again where the stop belongs; what has been seen at the exchange stays the least.
 """
@@ -8,16 +11,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from actors.model.trade import Phase
+from actors.model.trade import Phase, Role
 from adapters.assembly.simulation.invariants.cover import stop_fired
-from adapters.assembly.simulation.invariants.held import ENTRY, STOP, TARGET, ZERO, Held
+from adapters.assembly.simulation.invariants.held import ENTRY, STOP, TARGET, ZERO, Held, role
 from adapters.assembly.simulation.invariants.violation import Violated
 
 
 def check_never_loosened(held: Held) -> None:
-    """I4: where the stop belongs after breakeven never goes back."""
+    """I4: where the stop belongs never goes back."""
     trade = held.trade
-    if not trade.moved_to_breakeven:
+    if trade.plan.exits.net is not None and not trade.of(Role.STOP):
         return
     if held.best_stop is not None and (trade.stop_price - held.best_stop) * trade.side.sign < 0:
         text = f"the stop went back from {held.best_stop} to {trade.stop_price}"
@@ -27,7 +30,8 @@ def check_never_loosened(held: Held) -> None:
 
 def forget(held: Held) -> None:
     """Go on from what the trade still knows of its stop."""
-    held.best_stop = held.trade.stop_price if held.trade.moved_to_breakeven else None
+    guessed = held.trade.plan.exits.net is not None and not held.trade.of(Role.STOP)
+    held.best_stop = None if guessed else held.trade.stop_price
 
 
 def loosened(held: Held) -> bool:
@@ -45,10 +49,26 @@ def bare(held: Held, quantity: Decimal) -> bool:
     """Whether a target is filled, and leaving at a stop that stands there would lose money."""
     if quantity <= 0 or held.trade.phase in {Phase.CLOSING, Phase.CLOSED} or stop_fired(held):
         return False
-    if not any(order.status == "Filled" for order in held.of(TARGET)):
+    after = held.trade.plan.exits.breakeven_after
+    if after is None or not any(
+        order.status == "Filled" and int(role(order)[1:]) >= after for order in held.of(TARGET)
+    ):
         return False
     stops = [order.trigger_price for order in held.of(STOP) if order.is_open and order.trigger_price is not None]
     return any(lost_at(held, quantity, stop) > 0 for stop in stops)
+
+
+def behind(held: Held, quantity: Decimal) -> bool:
+    """Whether the stop is farther out than the target before the farthest filled one, where the plan follows those."""
+    trade, after = held.trade, held.trade.plan.exits.follow_after
+    if after is None or quantity <= 0 or trade.phase in {Phase.CLOSING, Phase.CLOSED} or stop_fired(held):
+        return False
+    farthest = max((int(role(order)[1:]) for order in held.of(TARGET) if order.status == "Filled"), default=0)
+    if farthest < max(2, after):
+        return False
+    least = trade.rung_prices[farthest - 2]
+    stops = [order.trigger_price for order in held.of(STOP) if order.is_open and order.trigger_price is not None]
+    return any((stop - least) * trade.side.sign < 0 for stop in stops)
 
 
 def lost_at(held: Held, quantity: Decimal, stop: Decimal) -> Decimal:

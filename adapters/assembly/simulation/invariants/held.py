@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
+from actors.messages.trading import TradeClosed, TradeOpened
 from actors.model.trade import Phase, Trade
 from adapters.simulated.records import Order, opposite
 
@@ -31,6 +32,13 @@ class Held:
     planned_before: tuple[Decimal, ...] = ()  # its entries by an earlier opening that was forgotten
     verified_at: Decimal | None = None  # all it had bought and sold when its position was last verified
     reached_stop: Decimal | None = None  # of that, what has been seen at the exchange
+    opening: TradeOpened | None = None
+    closed: TradeClosed | None = None  # the last time
+    opened_at: float = 0.0  # monotonic seconds, when that was durable
+    filled_at: float | None = None  # monotonic seconds, of the first fill at the exchange
+    timeless: bool = False  # clocks were meddled with while it lived
+    trailed: Decimal | None = None  # the best price that the daemon must have seen since `trails_since`
+    trails_since: float = 0.0  # monotonic seconds
 
     def of(self, letter: str) -> Iterator[Order]:
         return (order for order in self.orders if role(order)[0] == letter)
@@ -58,6 +66,10 @@ class Held:
         for order in self.orders:
             held += order.cum_qty if role(order)[0] == ENTRY else -order.cum_qty
         return held - sum((each.quantity for each in self.trade.reductions), ZERO)
+
+    @property
+    def bounded(self) -> bool:
+        return any(entry.bound_price is not None for entry in self.trade.sized.entries)
 
     @property
     def at_rest(self) -> bool:

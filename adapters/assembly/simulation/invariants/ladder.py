@@ -1,8 +1,9 @@
 """I3: exits only reduce; targets never come to more than is held; the ladder keeps its shares to the lot step.
 
-Exempt: shares where a rung is too small for an order of its own (it merges, as the design says) or where a target has
-filled already (what sold counts then). Both sums may be off for 5 s, and for what a fault may have delayed; what is
-*asked for* may never be, not for an instant.
+While the safety state is halted, nothing is added to them. Exempt: shares while it is halted, and of a net target whose
+price is not worked out yet; shares where a rung is too small for an order of its own (it merges, as the design says) or
+where a target has filled already (what sold counts then). Both sums may be off for 5 s, and for what a fault may have
+delayed; what is *asked for* may never be, not for an instant.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def check_asked(after: Trade, fact: Any) -> None:
     if isinstance(fact, AmendRequested) and (fact.quantity is None or fact.quantity <= leg.quantity):
         return
     exposed = sum((each.exposed_quantity for each in after.of(Role.TARGET)), ZERO)
+    if after.halted:
+        raise Violated("I19", leg.client_order_id, "a target is added while the safety state is halted")
     if exposed > after.open_quantity:
         text = f"asks for targets of {exposed} in all and believes {after.open_quantity} open"
         raise Violated("I3", leg.client_order_id, text)
@@ -48,6 +51,8 @@ def skewed(held: Held, quantity: Decimal) -> bool:
     trade = held.trade
     if trade.phase not in {Phase.BUILDING, Phase.MONITORING} or quantity < trade.instrument.min_quantity:
         return False
+    if unpriced(trade) or trade.halted:
+        return False
     if any(order.cum_qty for order in held.of(TARGET)) or not _each_rung_is_an_order(trade, quantity):
         return False
     resting = dict.fromkeys(range(1, len(trade.plan.rungs) + 1), ZERO)
@@ -60,10 +65,15 @@ def skewed(held: Held, quantity: Decimal) -> bool:
     )
 
 
+def unpriced(trade: Trade) -> bool:
+    """Whether it is not known yet where the target belongs."""
+    return trade.plan.exits.net is not None and trade.target_price is None
+
+
 def _each_rung_is_an_order(trade: Trade, quantity: Decimal) -> bool:
     rules = trade.instrument
-    for rung in trade.plan.rungs:
+    for rung, price in zip(trade.plan.rungs, trade.rung_prices, strict=True):
         share = rung.fraction * quantity - rules.quantity_step
-        if share < rules.min_quantity or share * rung.price < rules.min_notional_usdt:
+        if share < rules.min_quantity or share * price < rules.min_notional_usdt:
             return False
     return True

@@ -16,7 +16,7 @@ from actors.model.trade import LegState, Phase
 from actors.rules.client_order_ids import parse_client_order_id
 from adapters.assembly.simulation.invariants.breakeven import lost_at
 from adapters.assembly.simulation.invariants.held import STOP, ZERO, Held
-from adapters.assembly.simulation.invariants.ladder import skewed
+from adapters.assembly.simulation.invariants.ladder import skewed, unpriced
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.records import Account
 from adapters.simulated.venue import Venue
@@ -108,8 +108,13 @@ def check_protection(held: Held, account: Account) -> None:
         found = [(str(order.leaves), str(order.trigger_price)) for order in stops]
         raise Violated("I2", trade.trade_id, f"holds {quantity}, stop wanted at {trade.stop_price}, there are {found}")
     # Nor a target: what is worth less than an order rests nowhere, and waits for the stop, or for more to fill.
-    dust = quantity * min(rung.price for rung in trade.plan.rungs) < trade.instrument.min_notional_usdt
-    if (held.resting_targets != quantity or skewed(held, quantity)) and not (dust and not held.resting_targets):
+    dust = quantity * min(trade.rung_prices) < trade.instrument.min_notional_usdt
+    waits = unpriced(trade) or (trade.halted and held.resting_targets < quantity)
+    if (
+        not waits
+        and (held.resting_targets != quantity or skewed(held, quantity))
+        and not (dust and not held.resting_targets)
+    ):
         text = f"holds {quantity}, its targets come to {held.resting_targets} and may be out of their shares"
         raise Violated("I3", trade.trade_id, text)
     if trade.moved_to_breakeven and lost_at(held, quantity, trade.stop_price) > 0:

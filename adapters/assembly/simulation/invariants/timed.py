@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
-from adapters.assembly.simulation.invariants.breakeven import bare, loosened
+from adapters.assembly.simulation.invariants.breakeven import bare, behind, loosened
 from adapters.assembly.simulation.invariants.cover import left_over, own_stop_missing
+from adapters.assembly.simulation.invariants.deadlines import lingers, stays, touched
 from adapters.assembly.simulation.invariants.held import ENTRY, STOP, Held
 from adapters.assembly.simulation.invariants.ladder import oversold, skewed
+from adapters.assembly.simulation.invariants.net_targets import floor_met
+from adapters.assembly.simulation.invariants.trails import loose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +60,43 @@ TIMED: dict[str, Timed] = {
     "loosened": Timed(
         invariant="I4",
         seconds=5.0,
-        tell=lambda held: f"its stop at the exchange is behind {held.reached_stop}, where it stood after breakeven",
+        tell=lambda held: f"its stop at the exchange is behind {held.reached_stop}, where it stood before",
+    ),
+    "floor_met": Timed(
+        invariant="I16",
+        seconds=5.0,
+        tell=lambda _held: "its floor is armed and met, and it does not leave",
+    ),
+    "trails": Timed(
+        invariant="I17",
+        seconds=8.0,  # 2 s lie between two moves
+        tell=lambda held: f"its stop trails too far behind {held.trailed}",
+    ),
+    "lingers": Timed(
+        invariant="I18",
+        seconds=10.0,
+        tell=lambda held: f"entries are over ({held.trade.entries_expired or 'told to be'}) and rest at the exchange",
+    ),
+    "touched": Timed(
+        invariant="I18",
+        seconds=5.0,
+        tell=lambda _held: "its first target or stop is passed, and entries that end with that rest at the exchange",
+    ),
+    "behind": Timed(
+        invariant="I4",
+        seconds=5.0,
+        tell=lambda _held: "its stop has not followed the target that has filled",
+    ),
+    "stays": Timed(
+        invariant="I18",
+        seconds=10.0,
+        tell=lambda held: f"its time is over and it holds {held.open_quantity}",
     ),
 }
 
 
-def note_timed(held: Held, now: float) -> None:
-    """Note which of the conditions hold of a trade now."""
+def note_timed(held: Held, now: float, *, price: Decimal | None, shut: bool) -> None:
+    """Note which of the conditions hold of a trade now. `shut`: by the safety state."""
     quantity = held.open_quantity
     held.note("own_stop", holds=own_stop_missing(held, quantity), now=now)
     held.note("left_over", holds=left_over(held, quantity), now=now)
@@ -70,3 +104,16 @@ def note_timed(held: Held, now: float) -> None:
     held.note("skewed", holds=skewed(held, quantity), now=now)
     held.note("loosened", holds=loosened(held), now=now)
     held.note("bare", holds=bare(held, quantity), now=now)
+    held.note("lingers", holds=lingers(held, now, shut=shut), now=now)
+    if not held.trade.plan.exits.usual:
+        held.note("stays", holds=stays(held, now), now=now)
+        held.note("floor_met", holds=floor_met(held.trade, price), now=now)
+        held.note("touched", holds=touched(held, price), now=now)
+        held.note("behind", holds=behind(held, quantity), now=now)
+        held.note("trails", holds=loose(held), now=now)
+
+
+def note_time(held: Held, now: float, *, shut: bool) -> None:
+    """Note what time alone has brought about."""
+    held.note("lingers", holds=lingers(held, now, shut=shut), now=now)
+    held.note("stays", holds=stays(held, now), now=now)

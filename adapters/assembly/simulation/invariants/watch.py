@@ -8,16 +8,18 @@ a violation is kept and raised by `check`, outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from actors.messages.alerts import RaiseAlert
+from actors.messages.guarding import STREAM
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import OrderRequest
 from actors.messages.storing import Append, Guard
-from actors.messages.trading import OrderRequested, TradeClosed, TradeOpened
-from actors.model.trade import Role
+from actors.messages.trading import OrderRequested, StopPriceMoved, TradeClosed, TradeOpened
+from actors.model.guarding import GuardTerms
+from actors.model.trade import Phase, Role
 from actors.ports import OperatorSaid, OperatorTapped, StorePort
 from actors.rules.client_order_ids import parse_client_order_id
 from actors.rules.position_life import evolve, opened
@@ -26,24 +28,30 @@ from adapters.assembly.simulation.faults import SOME_ORDER, Faults
 from adapters.assembly.simulation.invariants import (
     breakeven,
     cover,
+    deadlines,
+    entries,
     journal,
     ladder,
     limits,
+    net_targets,
     orders,
     outcomes,
     rest,
     results,
     sizing,
+    trails,
 )
 from adapters.assembly.simulation.invariants.alerts import Alerts
 from adapters.assembly.simulation.invariants.commands import Commands, Sight
-from adapters.assembly.simulation.invariants.held import Held, role_of
+from adapters.assembly.simulation.invariants.guards import ON_ITS_WAY_SECONDS, Guards
+from adapters.assembly.simulation.invariants.held import ENTRY, Held, role_of
 from adapters.assembly.simulation.invariants.identity import Identities
 from adapters.assembly.simulation.invariants.isolation import Isolation
 from adapters.assembly.simulation.invariants.ownership import Ownership
 from adapters.assembly.simulation.invariants.precedence import Precedence
+from adapters.assembly.simulation.invariants.price_record import PriceRecord
 from adapters.assembly.simulation.invariants.readings import Readings
-from adapters.assembly.simulation.invariants.timed import TIMED, Timed, note_timed
+from adapters.assembly.simulation.invariants.timed import TIMED, Timed, note_time, note_timed
 from adapters.assembly.simulation.invariants.upkeep import Upkeep
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.margin import CROSS
@@ -56,12 +64,14 @@ EVERYTHING = 1_000_000
 # Faults that leave telling alone: all others put off when critical news has to be told.
 _NO_MATTER_TO_TELLING = ("stream", "write", "read", "funding", "manual", "monitor", "update", "parked", "thin")
 _DISTURBED_SECONDS = 5.0
+MOST_SKEW_SECONDS = 0.5
+SHUT_SECONDS = 5.0  # from a safety state being durable to every live trade having heard
 
 
 class Watch:
     """Everything that is judged of one world while it runs."""
 
-    def __init__(self, venue: Venue, clock: Clock, faults: Faults) -> None:
+    def __init__(self, venue: Venue, clock: Clock, faults: Faults, terms: GuardTerms) -> None:
         self.trades: dict[str, Held] = {}
         self.unsettled: dict[str, Any] = {}  # every promised effect without an outcome
         self.alerts = Alerts()
@@ -71,6 +81,12 @@ class Watch:
         self.isolation = Isolation()
         self.ownership = Ownership()
         self.upkeep = Upkeep()
+        self.guards = Guards(terms)
+        self.skew: Callable[[], float] = lambda: 0.0  # of the daemon's clock, seconds
+        self._shut_at: float | None = None  # monotonic seconds, since when nothing new may be opened
+        self._skew = 0.0  # as noted last
+        self._skewed_at = -1e9  # monotonic seconds, when it was found to have changed
+        self.prices = PriceRecord()
         self.checks = 0
         self._venue = venue
         self._clock = clock
@@ -111,8 +127,16 @@ class Watch:
 
     def begins(self, system: ActorSystem, store: StorePort) -> None:
         """A run of the daemon begins. Where its store knows that it lost some, what is stored counts from now."""
-        if store.forgotten is not None and store.forgotten.epoch == store.epoch:
+        forgot = store.forgotten is not None and store.forgotten.epoch == store.epoch
+        if forgot:
             self._take_as_stored(store)
+        try:
+            self.guards.begins(store.load(STREAM).facts, forgot=forgot)
+            self._shut_at = (self._shut_at or self._clock.monotonic()) if self.guards.shut else None
+        except Violated as found:
+            self._keep(found)
+        for held in self._live.values():
+            trails.forget(held, self._clock.monotonic())
         self._system = system
         self.identities.begins(store.epoch)
         self._precedence.begins()
@@ -140,6 +164,7 @@ class Watch:
                 held.verified_at = outcomes.traded(held.trade) if held.trade.verified else None
                 held.forgotten |= asked_for - {leg.client_order_id for leg in held.trade.legs}
                 breakeven.forget(held)
+                held.closed = held.closed if held.trade.phase is Phase.CLOSED else None
             else:
                 self._forgotten[trade_id] = self.trades.pop(trade_id)
                 self._live.pop(trade_id, None)
@@ -169,6 +194,10 @@ class Watch:
                 for fact in append.facts:
                     self._take(trade_id, fact, append)
                 self._precedence.appended(append)
+            elif append.stream == STREAM:
+                self.guards.appended(append.facts)
+                self._shut_at = self._clock.monotonic() if self.guards.shut else None
+                self._touched |= set(self._live)
         except Violated as found:
             self._keep(found)
 
@@ -207,12 +236,20 @@ class Watch:
         self._refresh(held)
         held.trade = evolve(before, fact)
         held.states.append(held.trade)
+        now = self._clock.monotonic()
+        held.timeless = self._timeless(held.opened_at)
         ladder.check_asked(held.trade, fact)
+        net_targets.check_fact(before, held, fact, self.prices, now)
+        deadlines.check_fact(before, held, fact, self.prices, now)
         outcomes.check_fact(before, held, fact, self._arrivals, now_ms=self._venue.clock())
         self._executions.committed(trade_id, fact)
         if isinstance(fact, OrderRequested):
+            entries.check_asked(before, held, fact)
             self._check_request(held, fact)
+        elif isinstance(fact, StopPriceMoved):
+            trails.check_moved(before, held, fact, self.prices)
         elif isinstance(fact, TradeClosed):
+            held.closed = fact
             self._refresh(held)
             titles = (each.request.alert.title for each in append.effects if isinstance(each.request, RaiseAlert))
             results.check_closed(held, fact, tuple(titles))
@@ -222,13 +259,26 @@ class Watch:
         if trade_id in self._forgotten:  # the command that opened it was forgotten too, and carried out again
             held.take_over(self._forgotten.pop(trade_id))
         held.states.append(held.trade)
+        held.opening, held.opened_at = fact, self._clock.monotonic()
+        held.trails_since = held.opened_at
+        timeless = self._timeless(held.opened_at - ON_ITS_WAY_SECONDS)
+        quiet = held.opened_at - self._money_changed.get(fact.sized.plan.account, -1e9)
+        still = quiet > sizing.SETTLED_SECONDS
+        self.guards.check_opened(fact, self.trades.values(), self._venue, quiet=still, timeless=timeless)
         self.trades[trade_id] = self._live[trade_id] = held
         limits.check_room(held, self._live.values())
         account = self._venue.accounts.get(held.trade.plan.account)
         if account is not None:
             limits.check_margin(self._venue, account, self._live.values())
-        quiet = self._clock.monotonic() - self._money_changed.get(fact.sized.plan.account, -1e9)
+        entries.check_bound(self.prices, fact, held.opened_at)
         sizing.check_sized(self._venue, fact, quiet_seconds=quiet)
+
+    def _timeless(self, since: float) -> bool:
+        """Whether the daemon's clock has gone wrong, or right again, since then (monotonic seconds)."""
+        skew = self.skew()
+        if abs(skew - self._skew) > MOST_SKEW_SECONDS:
+            self._skew, self._skewed_at = skew, self._clock.monotonic()
+        return self._skewed_at >= since
 
     def _check_request(self, held: Held, fact: OrderRequested) -> None:
         account = self._venue.accounts[held.trade.plan.account]
@@ -256,8 +306,17 @@ class Watch:
             if client_order_id not in held.links:
                 held.links.append(client_order_id)
             sizing.check_place(held, account, client_order_id)
+            self._check_shut(held, client_order_id)
         except Violated as found:
             self._keep(found)
+
+    def _check_shut(self, held: Held, link: str) -> None:
+        """I19: no entry leaves once the safety state shuts it out; what was on its way then may arrive."""
+        if role_of(link)[0] != ENTRY or self._shut_at is None:
+            return
+        late = self._clock.monotonic() - max(self._shut_at, self._faults.excused_until(*_about(held), link))
+        if late > SHUT_SECONDS:
+            raise Violated("I19", link, f"an entry leaves {late:.1f} s after the state became {self.guards.state}")
 
     def changing(self, client_order_id: str, cancels: bool) -> None:
         """Judge an amend or a cancel as it reaches the exchange."""
@@ -278,6 +337,26 @@ class Watch:
             parsed = parse_client_order_id(str(event.row.get("orderLinkId", "")))
             if parsed is not None and parsed.trade_id in self.trades:
                 self._touch(parsed.trade_id)
+
+    def priced(self, symbol: str, price: Decimal) -> None:
+        """A symbol's price has moved: whoever goes by prices is looked at."""
+        now = self._clock.monotonic()
+        self.prices.note(symbol, price, now)
+        stood = self.prices.before(symbol)
+        for trade_id, held in self._live.items():
+            exits = held.trade.plan.exits
+            if held.trade.plan.symbol == symbol and (exits.trailing or exits.net or exits.entries_expire_on_touch):
+                excused = self._system is None or self._faults.excused_until(*_about(held)) > now
+                trails.note_price(held, stood, now, excused=excused)
+                self._touched.add(trade_id)
+
+    def leaves_soon(self) -> bool:
+        """Whether something of a trade ends by time just now, or has a moment ago."""
+        return any(
+            held.trade.phase is Phase.CLOSING or "lingers" in held.bad_since or "stays" in held.bad_since
+            for held in self._live.values()
+            if not held.trade.plan.exits.usual
+        )
 
     def _touch(self, trade_id: str) -> Held:
         held = self._live[trade_id] = self.trades[trade_id]
@@ -362,7 +441,11 @@ class Watch:
         ladder.check_exits_only_reduce(held)
         cover.check_stops_are_stops(held)
         breakeven.check_never_loosened(held)
-        note_timed(held, now)
+        entries.check_filled(held)
+        if held.filled_at is None and held.entered:
+            held.filled_at = now
+        price = self._venue.markets[held.trade.plan.symbol].last
+        note_timed(held, now, price=price, shut=self.guards.shut)
         if held.bad_since:
             self._check_timed(held, now)
 
@@ -388,6 +471,9 @@ class Watch:
         now = self._clock.monotonic()
         self._note_unrealised(now)
         for held in self._live.values():
+            if not held.trade.plan.exits.usual or self.guards.shut:
+                held.timeless = self._timeless(held.opened_at)
+                note_time(held, now, shut=self.guards.shut)
             if held.bad_since:
                 self._check_timed(held, now)
         self._arrivals.check_in_time(now, self._settles_from)
@@ -478,3 +564,8 @@ class Watch:
     def _keep(self, found: Violated) -> None:
         """Keep a violation until the step is over: raised inside the daemon it would only crash an actor."""
         self._found = self._found or found
+
+
+def _about(held: Held) -> tuple[str, ...]:
+    symbol, trade_id = held.trade.plan.symbol, held.trade.trade_id
+    return symbol, trade_id, f"{trade_id}{SOME_ORDER}", f"{symbol}{SOME_ORDER}"

@@ -73,6 +73,8 @@ class Bug:
     name: str
     mistake: str  # in a sentence
     plant: Callable[[Patch], None]
+    optioned: float = 0.0  # the share of plans with options in the worlds it is looked for in
+    guards: str | None = None  # of these worlds' desks; None: as drawn
 
     @contextmanager
     def planted(self) -> Iterator[None]:
