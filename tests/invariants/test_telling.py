@@ -213,6 +213,31 @@ def test_the_same_news_shown_twice_within_its_window_is_found(alerts: Alerts) ->
     alerts.show("d", "CRITICAL: moved", ())  # graver news is news
 
 
+def test_news_that_was_refused_when_it_was_told_again_is_tried_anew_once_it_is_given_up(alerts: Alerts) -> None:
+    for key in "abcd":
+        alerts.promise(key, alert("stop gone", key="k"), 0.0)
+    alerts.show("a", "CRITICAL: stop gone", ())  # and the daemon is killed before it hears so
+    with broken("I9", "second time within its window"):
+        alerts.show("b", "CRITICAL: stop gone", ())
+    alerts.refuse("a")
+    with broken("I9", "second time within its window"):
+        alerts.show("b", "CRITICAL: stop gone", ())  # it may go through yet
+    alerts.settle("a")
+    alerts.show("c", "CRITICAL: stop gone", ())
+    with broken("I9", "second time within its window"):
+        alerts.show("d", "CRITICAL: stop gone", ())
+
+
+def test_a_refusal_before_the_news_was_shown_excuses_no_second_time(alerts: Alerts) -> None:
+    for key in "ab":
+        alerts.promise(key, alert("stop gone", key="k"), 0.0)
+    alerts.refuse("a")
+    alerts.show("a", "CRITICAL: stop gone", ())
+    alerts.settle("a")
+    with broken("I9", "second time within its window"):
+        alerts.show("b", "CRITICAL: stop gone", ())
+
+
 def test_news_of_one_trade_out_of_their_order_are_found(alerts: Alerts) -> None:
     alerts.promise("a", alert("filled", Severity.INFO, subject="trade"), 0.0)
     alerts.promise("b", alert("stop gone", subject="trade"), 0.0)

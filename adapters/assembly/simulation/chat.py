@@ -69,6 +69,7 @@ class ChatService:
     patience_until: float = 0.0  # an alert was answered that none may come before
     delivering: str = ""  # the effect key of the alert being delivered, "" for a screen
     on_shown: Callable[[Shown], None] = lambda _shown: None
+    on_refused: Callable[[str], None] = lambda _effect_key: None
     on_acknowledged: Callable[[OperatorSaid | OperatorTapped], None] = lambda _update: None
     asleep: bool = False  # the daemon that is connected is frozen
     awake_since: float = 0.0  # when it last was not any more
@@ -229,6 +230,7 @@ class ChatService:
         except Rejected:
             if self.delivering:
                 self.refused.add(self.delivering)
+                self.on_refused(self.delivering)
             raise
         except Throttled as full:
             if self.delivering:

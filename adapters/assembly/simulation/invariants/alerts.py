@@ -3,7 +3,8 @@
 Judged by the alerts promised in the outbox and by what the chat service has shown. Exempt: time in which the chat or
 the daemon was out of reach or misbehaving, or the chat had asked for patience with alerts (30 s run from the end of
 the last such trouble); repeats that say so; order and repetition across a repeat that says so; graver news under a key
-that was told; news settled as told while the alert that stood for it was not yet refused.
+that was told; news settled as told while the alert that stood for it was not yet refused; news that was shown without
+a word of it, and then given up because the chat refused the repeat: nobody knows that it was told, so it is tried anew.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Promise:
     since: float  # monotonic seconds, when it became durable
     settled: bool = False
     shown: bool = False
+    refused: bool = False  # by the chat, for good, since it was shown last
     settled_as: int = 0  # the how manieth settlement that was
 
 
@@ -39,7 +41,7 @@ class Alerts:
         self.promised: dict[str, Promise] = {}  # by effect key, oldest first
         self._critical: dict[str, Promise] = {}  # of these, critical and neither shown nor settled
         self._waiting: dict[str, list[str]] = {}  # by subject: effect keys not shown yet, oldest first
-        self._told: dict[tuple[int | None, str], RaiseAlert] = {}  # the newest that was shown under a key
+        self._told: dict[tuple[int | None, str], Promise] = {}  # the newest that was shown under a key
         self._settlements = 0
 
     def promise(self, effect_key: str, raised: RaiseAlert, now: float) -> None:
@@ -56,6 +58,12 @@ class Alerts:
             self._settlements += 1
             promise.settled_as = self._settlements
             self._forget(effect_key, promise)
+
+    def refuse(self, effect_key: str) -> None:
+        """Hear that the chat will never take this alert (or the message that begins with it)."""
+        promise = self.promised.get(effect_key)
+        if promise is not None:
+            promise.refused = True
 
     def _forget(self, effect_key: str, promise: Promise) -> None:
         self._critical.pop(effect_key, None)
@@ -104,6 +112,7 @@ class Alerts:
             self._check_order(effect_key, promise)
             self._check_window(effect_key, promise)
         promise.shown = True
+        promise.refused = False
         self._forget(effect_key, promise)
 
     def _check_order(self, effect_key: str, promise: Promise) -> None:
@@ -117,15 +126,16 @@ class Alerts:
         """Whether this alert is one that was told already under its key: it will be settled as such."""
         raised = self.promised[effect_key].raised
         told = self._told.get((raised.alert.chat_id, raised.alert.key))
-        return told is not None and _same_news(told, raised)
+        return told is not None and _same_news(told.raised, raised)
 
     def _check_window(self, effect_key: str, promise: Promise) -> None:
         raised = promise.raised
         name = (raised.alert.chat_id, raised.alert.key)
         told = self._told.get(name)
-        if told is not None and RETRY_MARK not in effect_key and _same_news(told, raised):
+        given_up = told is not None and told.refused and told.settled
+        if told is not None and not given_up and RETRY_MARK not in effect_key and _same_news(told.raised, raised):
             raise Violated("I9", effect_key, f"{raised.alert.key} was shown a second time within its window")
-        self._told[name] = raised
+        self._told[name] = promise
 
     # --- time, and rest ---------------------------------------------------------------------------------------------
     def check_in_time(self, now: float, undisturbed_since: float) -> None:

@@ -123,6 +123,7 @@ class Watch:
             others(shown)
 
         chat.on_shown = both
+        chat.on_refused = self.alerts.refuse
         chat.on_acknowledged = self._acknowledged
 
     def begins(self, system: ActorSystem, store: StorePort) -> None:
