@@ -201,22 +201,36 @@ def asked(held: Held) -> tuple[Append, PlaceOrder, AmendOrder]:
     return Append(stream="trade/7K3Q9X", expected_sequence=1, facts=(), effects=effects), place, amend
 
 
+def never(_stop: str) -> bool:
+    return False
+
+
 def test_a_target_that_leaves_before_the_stop_it_was_asked_with_is_found(held: Held) -> None:
     append, place, amend = asked(held)
     precedence = Precedence()
     precedence.appended(append)
-    precedence.leaving(amend, excused=False)
-    precedence.leaving(place, excused=False)
+    precedence.leaving(amend, excused=False, waits=never)
+    precedence.leaving(place, excused=False, waits=never)
     precedence.appended(append)
     with broken("I2", "leaves before SF00001-7K3Q9X-S-0"):
-        precedence.leaving(place, excused=False)
+        precedence.leaving(place, excused=False, waits=never)
+
+
+def test_a_target_does_not_wait_for_the_answer_that_its_stop_waits_for(held: Held) -> None:
+    append, place, _amend = asked(held)
+    precedence = Precedence()
+    precedence.appended(append)
+    with broken("I2", f"leaves before {STOP}"):
+        precedence.leaving(place, excused=False, waits=lambda stop: stop != STOP)
+    precedence.appended(append)
+    precedence.leaving(place, excused=False, waits=lambda stop: stop == STOP)
 
 
 def test_what_an_earlier_run_asked_for_and_what_a_limit_holds_back_has_no_order(held: Held) -> None:
     append, place, _amend = asked(held)
     precedence = Precedence()
     precedence.appended(append)
-    precedence.leaving(place, excused=True)
+    precedence.leaving(place, excused=True, waits=never)
     precedence.appended(append)
     precedence.begins()
-    precedence.leaving(place, excused=False)
+    precedence.leaving(place, excused=False, waits=never)

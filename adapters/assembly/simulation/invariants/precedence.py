@@ -1,10 +1,13 @@
 """I2, in what order requests leave: of what one commit asks for, the trade's stop leaves before its targets.
 
-Judged as a lane takes a request up. Exempt: what an earlier run asked for (it is looked up first, each by itself), and
-the while in which a limit of the exchange's holds back one kind of request.
+Judged as a lane takes a request up. Exempt: what an earlier run asked for (it is looked up first, each by itself), the
+while in which a limit of the exchange's holds back one kind of request, and that in which an earlier request of the
+same stop has no outcome: requests of one order leave one after the other, and targets do not wait for the answer.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from actors.messages.orders import AmendOrder, OrderRequest, PlaceOrder
 from actors.messages.storing import Append
@@ -28,14 +31,14 @@ class Precedence:
         if stops:
             self._first.update({link: stops[0] for link in asked if role_of(link)[0] == TARGET})
 
-    def leaving(self, request: OrderRequest, *, excused: bool) -> None:
-        """Judge a request that a lane takes up."""
+    def leaving(self, request: OrderRequest, *, excused: bool, waits: Callable[[str], bool]) -> None:
+        """Judge a request that a lane takes up. `waits`: whether a stop has an earlier request without an outcome."""
         link = _link(request)
         if link and role_of(link) == STOP:
             self._first = {target: stop for target, stop in self._first.items() if stop != link}
             return
         stop = self._first.pop(link, "")
-        if stop and not excused:
+        if stop and not excused and not waits(stop):
             raise Violated("I2", link, f"leaves before {stop}, which was asked for with it")
 
 

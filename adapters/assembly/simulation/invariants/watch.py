@@ -291,9 +291,14 @@ class Watch:
     def leaving(self, request: OrderRequest) -> None:
         """Judge a request as a lane takes it up."""
         try:
-            self._precedence.leaving(request, excused=self._faults.excused_until() > self._clock.monotonic())
+            excused = self._faults.excused_until() > self._clock.monotonic()
+            self._precedence.leaving(request, excused=excused, waits=self._waits)
         except Violated as found:
             self._keep(found)
+
+    def _waits(self, link: str) -> bool:
+        """Whether more than one request of an order has no outcome yet."""
+        return sum(key.startswith(f"{link}/") for key in self.unsettled) > 1
 
     def placing(self, account: str, client_order_id: str) -> None:
         """Judge an order as it reaches the exchange."""
