@@ -36,8 +36,6 @@ class RunIdentity:
 
 
 class MonitoredTrade(Actor):
-    drains_late = True  # the commit and the requests go first
-
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         self._account = account
         self._symbol = symbol
@@ -53,7 +51,6 @@ class MonitoredTrade(Actor):
         self._settled_at: dict[str, datetime] = {}  # by client order id: the last outcome of a request
         self._promised: dict[str, None] = {}  # requests whose outcome is not journalled yet
         self._guarded = trade_guard.Guarded()
-        self._unjudged: list[tuple[Phase, Decision]] = []  # committed, and not looked over yet; the phase before each
 
     def after_taking(self) -> None:
         """Look at what the trade has become; called after each fact that brought something."""
@@ -87,26 +84,12 @@ class MonitoredTrade(Actor):
         self._trade = decision.trade
         if decision.facts or settles or decision.settles:
             self._commit(before, replace(decision, settles=(*decision.settles, *settles)) if settles else decision)
-            self._unjudged.append((before.phase, decision))
+            self._log_decision(before.phase, decision)
+            self._guard(decision)
         elif fact is not None:
             return  # nothing new: whatever follows from the trade has followed already
         if decision.wake_after_seconds is not None:
             self.context.start_timer("wake", decision.wake_after_seconds + 0.01, Wake())
-        if decision.requests and not decision.excess and decision.trade.phase is not Phase.CLOSED:
-            self.put_off = True
-        else:
-            self._look_over()
-
-    def on_drained(self) -> None:
-        if self.put_off:
-            self._look_over()
-
-    def _look_over(self) -> None:
-        """Judge what was decided and look at what the trade has become; behind the requests, where there are any."""
-        decisions, self._unjudged, self.put_off = self._unjudged, [], False
-        for before, decision in decisions:
-            self._log_decision(before, decision)
-            self._guard(decision)
         self.after_taking()
 
     def _note_outcome(self, fact: Any | None) -> None:

@@ -56,8 +56,6 @@ class Actor:
     handlers: ClassVar[dict[type, Handler]] = {}  # built once for each class
     drain_every: ClassVar[int] = 256  # messages after which on_drained runs though more are waiting
     drains: ClassVar[bool] = False  # whether the class overrides on_drained
-    drains_late: ClassVar[bool] = False  # on_drained runs for what was `put_off` only, behind what that made ready
-    put_off: bool = False  # by a handler of one that drains late
 
     context: Context = cast("Context", _UnboundContext())
 

@@ -149,8 +149,6 @@ class Cell(pykka.Actor):
                     if monotonic() > until:
                         break
                 elif self.undrained:
-                    if taken and self.behaviour.drains_late:
-                        break  # there is more to do: on_drained, when those have run whom this batch told something
                     taken += 1
                     self.drain(lease)
                 else:
@@ -231,8 +229,6 @@ class Cell(pykka.Actor):
 
     def count_undrained(self, lease: Lease) -> bool:
         """Count a message towards on_drained, and run it when it is due; True when the next message may be taken."""
-        if self.behaviour is not None and self.behaviour.drains_late and not self.behaviour.put_off:
-            return True
         self.undrained += 1
         if self.behaviour is not None and self.undrained >= self.behaviour.drain_every:
             self.drain(lease)

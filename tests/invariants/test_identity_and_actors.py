@@ -72,7 +72,7 @@ def test_a_backstop_that_did_not_follow_the_stops_inward_is_found(
 ) -> None:
     account.orders[account.position(SYMBOL, 0).stop_loss_id].trigger_price = Decimal(61000)
     with broken("I2", "far beyond the farthest stop"):
-        judge(venue, settled)
+        rest.check_backstops(venue, (settled,))
 
 
 def test_a_position_other_than_the_trades_is_found_unless_others_trade_there(

@@ -460,34 +460,3 @@ def test_a_crash_in_on_drained_is_a_crash(stage: Stage) -> None:
     stage.start("torn", Torn)
     stage.system.tell("torn", "x")
     assert "disk full" in stage.events.wait(ActorRestarted).error
-
-
-def test_what_is_put_off_waits_for_whom_its_handler_told(stage: Stage) -> None:
-    order: list[str] = []
-
-    class Late(Doer):
-        drains_late = True
-
-        def on_drained(self) -> None:
-            self.put_off = False
-            order.append("put off")
-
-    class Told(Doer):
-        def on_unhandled(self, message: Any) -> None:
-            order.append(message)
-
-    def decide(late: Any) -> None:
-        late.put_off = True
-        late.context.tell("told", "the request")
-
-    stage.start("late", Late)
-    stage.start("told", Told)
-    stage.settle("late")
-    assert order == []  # nothing was put off
-    stage.system.tell("late", Do(decide))
-    stage.settle("late")
-    stage.settle("told")
-    assert sorted(order) == ["put off", "the request"]
-    stage.system.tell("late", Do(lambda late: setattr(late, "put_off", True)))
-    stage.system.stop_actor("late")
-    assert order.count("put off") == 2  # also before an end

@@ -395,49 +395,6 @@ def test_others_are_called_before_a_cell_that_blocks(make_stage: Callable[..., S
         assert ran.wait(2.0)
 
 
-def test_what_was_put_off_runs_behind_an_urgent_chain_though_its_worker_is_not_alone(
-    make_stage: Callable[..., Stage],
-) -> None:
-    stage = make_stage("pool")
-    order: list[str] = []
-
-    class Late(Doer):
-        drains_late = True
-
-        def on_drained(self) -> None:
-            self.put_off = False
-            order.append("put off")
-
-    stage.start("late", Late)
-    stage.system.start(
-        ChildSpec("store", Doer, urgent=True, blocks=True),
-        ChildSpec("client", Doer, urgent=True),
-    )
-
-    def decide(late: Any) -> None:
-        late.put_off = True
-        late.context.tell("store", Do(commit))
-
-    def commit(store: Any) -> None:
-        order.append("commit")
-        time.sleep(0.0015)
-        store.context.tell("client", Do(lambda _: order.append("request")))
-
-    behind = 0
-    for _ in range(40):
-        order.clear()
-        stage.system.tell("late", Do(decide))
-        for name in ("late", "store", "client"):
-            stage.settle(name)
-        stage.system.ask("late", Do(lambda _: None))
-        deadline = time.monotonic() + 2.0
-        while len(order) < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        behind += order == ["commit", "request", "put off"]
-    assert behind >= 20  # a turn in eight is the slow line's, and a busy machine calls others
-
-
 def test_while_an_urgent_actors_question_is_taken_up_elsewhere_only_urgent_ones_run() -> None:
     pool = PooledDispatcher()
     system = ActorSystem(dispatchers={"pool": pool, "thread": ThreadedDispatcher()}, clock=SystemClock(), seed=1)

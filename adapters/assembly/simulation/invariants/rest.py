@@ -35,7 +35,6 @@ def check_rest(
     for key, request in unsettled.items():
         if not isinstance(request, RaiseAlert):
             raise Violated("I7", key, f"its outcome is not known at rest: {type(request).__name__}")
-    check_backstops(venue, trades.values())
     for account in venue.accounts.values():
         check_positions(account, trades.values(), foreign)
 

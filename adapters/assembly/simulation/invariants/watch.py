@@ -21,6 +21,7 @@ from actors.messages.trading import OrderRequested, StopPriceMoved, TradeClosed,
 from actors.model.guarding import GuardTerms
 from actors.model.trade import Phase, Role
 from actors.ports import OperatorSaid, OperatorTapped, StorePort
+from actors.rules import book_admission
 from actors.rules.client_order_ids import parse_client_order_id
 from actors.rules.position_life import evolve, opened
 from adapters.assembly.simulation.chat import PERSON, ChatService, Shown
@@ -66,6 +67,8 @@ _NO_MATTER_TO_TELLING = ("stream", "write", "read", "funding", "manual", "monito
 _DISTURBED_SECONDS = 5.0
 MOST_SKEW_SECONDS = 0.5
 SHUT_SECONDS = 5.0  # from a safety state being durable to every live trade having heard
+# A run moves no backstop inward before every trade that an earlier one admitted must have been heard of.
+INWARD_AFTER_SECONDS = book_admission.ADMISSION_PATIENCE.total_seconds() + 5.0
 
 
 class Watch:
@@ -545,6 +548,8 @@ class Watch:
         for held in self.trades.values():
             self._refresh(held)
         rest.check_rest(self._venue, self.trades, self.unsettled, foreign | self._traded_by_others())
+        if self._clock.monotonic() - self._began_at > INWARD_AFTER_SECONDS:
+            rest.check_backstops(self._venue, self.trades.values())
         self.ownership.check(always=True)
         self.isolation.check_rest()
 
