@@ -25,7 +25,7 @@ from actors.model.trade import LegState, Role
 from actors.rules.position_life import evolve
 from adapters.assembly.simulation.invariants.held import Held
 from adapters.assembly.simulation.invariants.outcomes import Arrivals, check_fact
-from adapters.assembly.simulation.invariants.precedence import Precedence
+from adapters.assembly.simulation.invariants.precedence import OneByOne, Precedence
 from adapters.simulated.records import Order
 from tests.invariants.conftest import NOON, SYMBOL, broken, filled, report, request
 
@@ -224,6 +224,25 @@ def test_a_target_does_not_wait_for_the_answer_that_its_stop_waits_for(held: Hel
         precedence.leaving(place, excused=False, waits=lambda stop: stop != STOP)
     precedence.appended(append)
     precedence.leaving(place, excused=False, waits=lambda stop: stop == STOP)
+
+
+def test_two_requests_of_one_order_are_never_under_way_at_once(held: Held) -> None:
+    _append, place, amend = asked(held)
+    one_by_one = OneByOne()
+    one_by_one.leaves(amend, 10.0, 0.05)
+    one_by_one.leaves(place, 10.01, 0.05)  # another order's
+    one_by_one.leaves(amend, 10.05, 0.05)
+    with broken("I1", "while an earlier one of the same order is under way"):
+        one_by_one.leaves(amend, 10.09, 0.05)
+
+
+def test_a_call_that_hangs_and_an_earlier_runs_keep_no_order_waiting(held: Held) -> None:
+    _append, _place, amend = asked(held)
+    one_by_one = OneByOne()
+    one_by_one.leaves(amend, 10.0, 10.0)
+    one_by_one.leaves(amend, 12.0, 0.05)
+    one_by_one.begins()
+    one_by_one.leaves(amend, 12.01, 0.05)
 
 
 def test_what_an_earlier_run_asked_for_and_what_a_limit_holds_back_has_no_order(held: Held) -> None:

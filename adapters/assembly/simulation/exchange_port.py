@@ -58,6 +58,7 @@ class ExchangeLine:
         self.on_placed: Callable[[str, str], None] = lambda _account, _client_order_id: None
         self.on_read: Callable[[str, str], None] = lambda _account, _path: None
         self.on_leaving: Callable[[OrderRequest], None] = lambda _request: None
+        self.on_under_way: Callable[[OrderRequest, float], None] = lambda _request, _seconds: None
         self.on_changed: Callable[[str, bool], None] = lambda _client_order_id, _cancels: None
         self._endpoints = v5_routes.endpoints(bybit)
         self._clock = clock
@@ -91,7 +92,10 @@ class ExchangeLine:
         self._next = ""
         seconds = self._dice.uniform(0.005, 0.06)
         if isinstance(message, WRITES):
-            return self._latency_of_write(message, now, seconds)
+            seconds = self._latency_of_write(message, now, seconds)
+            if isinstance(message, OrderRequest):
+                self.on_under_way(message, seconds)
+            return seconds
         for name in ("read_failed", "read_slow", "read_stale"):
             if self._faults.strikes(name):
                 self._next = name

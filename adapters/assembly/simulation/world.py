@@ -119,6 +119,7 @@ class World:
         self.prices.on_moved = self.watch.priced
         faults.states_of = partial(states_of, self.watch)
         self.line.on_leaving = self.watch.leaving
+        self.line.on_under_way = self.watch.under_way
         self.line.on_placed = self.watch.placing
         self.line.on_read = self.watch.read
         self.line.on_changed = self.watch.changing

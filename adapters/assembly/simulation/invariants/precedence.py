@@ -1,4 +1,5 @@
-"""I2, in what order requests leave: of what one commit asks for, the trade's stop leaves before its targets.
+"""In what order requests leave. I2: of what one commit asks for, the trade's stop leaves before its targets. I1: of one
+order only one request is under way at a time, or the later one could arrive first.
 
 Judged as a lane takes a request up. Exempt: what an earlier run asked for (it is looked up first, each by itself), the
 while in which a limit of the exchange's holds back one kind of request, and that in which an earlier request of the
@@ -11,8 +12,11 @@ from collections.abc import Callable
 
 from actors.messages.orders import AmendOrder, OrderRequest, PlaceOrder
 from actors.messages.storing import Append
+from actors.rules.request_order import order_key
 from adapters.assembly.simulation.invariants.held import STOP, TARGET, role_of
 from adapters.assembly.simulation.invariants.violation import Violated
+
+HANGS_SECONDS = 1.0
 
 
 class Precedence:
@@ -40,6 +44,26 @@ class Precedence:
         stop = self._first.pop(link, "")
         if stop and not excused and not waits(stop):
             raise Violated("I2", link, f"leaves before {stop}, which was asked for with it")
+
+
+class OneByOne:
+    """Until when each order's newest request is under way (monotonic seconds). Calls that hang are not judged."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def begins(self) -> None:
+        """A run begins: what an earlier one sent has no lane any more."""
+        self._until.clear()
+
+    def leaves(self, request: OrderRequest, now: float, seconds: float) -> None:
+        """Judge a request that a lane takes up, whose call lasts so long."""
+        order = f"{request.account}/{order_key(request)}"
+        order = f"{request.account}/{order_key(request)}"
+        if self._until.get(order, now) > now:
+            raise Violated("I1", order, "a request leaves while an earlier one of the same order is under way")
+        if seconds < HANGS_SECONDS:
+            self._until[order] = now + seconds
 
 
 def _link(request: object) -> str:

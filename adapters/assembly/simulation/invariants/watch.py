@@ -49,7 +49,7 @@ from adapters.assembly.simulation.invariants.held import ENTRY, Held, role_of
 from adapters.assembly.simulation.invariants.identity import Identities
 from adapters.assembly.simulation.invariants.isolation import Isolation
 from adapters.assembly.simulation.invariants.ownership import Ownership
-from adapters.assembly.simulation.invariants.precedence import Precedence
+from adapters.assembly.simulation.invariants.precedence import OneByOne, Precedence
 from adapters.assembly.simulation.invariants.price_record import PriceRecord
 from adapters.assembly.simulation.invariants.readings import Readings
 from adapters.assembly.simulation.invariants.timed import TIMED, Timed, note_time, note_timed
@@ -97,6 +97,7 @@ class Watch:
         self._executions = orders.ExecutionLedger(venue.accounts)
         self._arrivals = outcomes.Arrivals()
         self._precedence = Precedence()
+        self._one_by_one = OneByOne()
         self._readings = Readings(venue.accounts)
         self._began_at = 0.0  # the run that has the state
         self._found: Violated | None = None
@@ -144,6 +145,7 @@ class Watch:
         self._system = system
         self.identities.begins(store.epoch)
         self._precedence.begins()
+        self._one_by_one.begins()
         self._began_at = self._clock.monotonic()
         self.isolation.begins(system)
         self.ownership.begins(system)
@@ -296,6 +298,13 @@ class Watch:
         try:
             excused = self._faults.excused_until() > self._clock.monotonic()
             self._precedence.leaving(request, excused=excused, waits=self._waits)
+        except Violated as found:
+            self._keep(found)
+
+    def under_way(self, request: OrderRequest, seconds: float) -> None:
+        """Judge a request by what is under way as its call begins, which lasts so long."""
+        try:
+            self._one_by_one.leaves(request, self._clock.monotonic(), seconds)
         except Violated as found:
             self._keep(found)
 
