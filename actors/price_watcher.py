@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -50,8 +51,9 @@ class _Known:
 
     last_price: Decimal
     mark_price: Decimal | None
-    at: float  # monotonic seconds, of the last price
+    at: float  # monotonic seconds; it is no older than that
     source: str  # "stream" or "rest"
+    reported_at: datetime | None = None  # the exchange's instant, from the stream
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class _Symbol:
     waiting: list[Reply] = field(default_factory=list)  # for the REST reading under way
     tries: int = 0  # of that reading; 0: none is under way
     asked_at: float = 0.0  # monotonic seconds, of its first try
+    tried_at: float = 0.0  # and of its last
     told_at: float | None = None  # monotonic seconds, when subscribers last were
     subscribers: dict[str, None] = field(default_factory=dict)
 
@@ -108,7 +111,9 @@ class PriceWatcher(Actor):
         if report.last_price is not None:
             mark = report.mark_price or (known.mark_price if known else None)
             now = self.context.monotonic()
-            symbol.known = _Known(last_price=report.last_price, mark_price=mark, at=now, source="stream")
+            symbol.known = _Known(
+                last_price=report.last_price, mark_price=mark, at=now, source="stream", reported_at=report.reported_at
+            )
         elif known is not None and report.mark_price is not None:
             known.mark_price = report.mark_price
         if symbol.subscribers and symbol.known is not None:
@@ -223,7 +228,8 @@ class PriceWatcher(Actor):
             self._begin_try(name)
 
     def _begin_try(self, name: str) -> None:
-        self._symbols[name].tries += 1
+        symbol = self._symbols[name]
+        symbol.tries, symbol.tried_at = symbol.tries + 1, self.context.monotonic()
         self._to_read[name] = None
 
     def _ask_rest(self) -> None:
@@ -249,8 +255,8 @@ class PriceWatcher(Actor):
 
     def _take_price(self, name: str, prices: tuple[Decimal, Decimal]) -> None:
         last, mark = prices
-        known = _Known(last_price=last, mark_price=mark, at=self.context.monotonic(), source="rest")
         symbol = self._symbols[name]
+        known = _Known(last_price=last, mark_price=mark, at=symbol.tried_at, source="rest")
         symbol.known = known
         for reply in self._take_waiting(symbol):
             reply.answer(self._reading(name, known))
@@ -295,6 +301,7 @@ class PriceWatcher(Actor):
             age_seconds=self._age(known),
             source=known.source,
             stale=stale,
+            reported_at=known.reported_at,
         )
 
 

@@ -15,7 +15,7 @@ from actors.messages.monitoring import Wake
 from actors.messages.reports import SubscribePrice, UnsubscribePrice
 from actors.monitored_trade import RunIdentity
 from actors.rules.exit_turns import next_turn, wants_prices
-from actors.rules.price_seen import SeenPrice, better
+from actors.rules.price_seen import FRESH_SECONDS, SeenPrice, better, is_of_holding
 from actors.rules.trailing import trail_waits
 from actors.trade_readings import TradeReadings
 from runtime import handles
@@ -27,15 +27,17 @@ class TradePrices(TradeReadings):
         self._subscribed = False
         self._price: PriceReading | None = None
         self._priced_at = 0.0  # monotonic seconds, of that price
+        self._held_since: float | None = None  # monotonic seconds, when this life knew that something was entered
         self._best: Decimal | None = None  # fresh, since something is held
 
     def price_seen(self) -> SeenPrice | None:
         if self._price is None:
             return None
+        self._follow(self._price)
         return SeenPrice(
             price=self._price.last_price,
-            best=self._price.last_price if self._best is None else self._best,
-            age_seconds=self.context.monotonic() - self._priced_at,
+            best=self._best,
+            age_seconds=self._age(),
             stale=self._price.stale,
         )
 
@@ -45,9 +47,6 @@ class TradePrices(TradeReadings):
         if self._trade is None or not wants_prices(self._trade):
             return
         seen, now = self.price_seen(), self.context.now()
-        if seen is not None and seen.fresh and self._trade.open_quantity:
-            self._best = better(self._trade.side, seen.price, self._best)
-            seen = self.price_seen()
         if not self._reconciled:
             return
         if next_turn(self._trade, seen, now) is not None:
@@ -57,8 +56,24 @@ class TradePrices(TradeReadings):
         if wait is not None:
             self.context.start_timer("trail", wait + 0.01, Wake())
 
+    def _follow(self, reading: PriceReading) -> None:
+        """Take a price into the best one since something is held. Once one was of that time, all later ones are."""
+        trade = self._trade
+        if trade is None or not trade.open_quantity or reading.stale or self._age() > FRESH_SECONDS:
+            return
+        heard = -1.0 if self._held_since is None else self._priced_at - self._held_since
+        if self._best is not None or is_of_holding(reading.reported_at, trade.first_fill_at, heard):
+            self._best = better(trade.side, reading.last_price, self._best)
+
+    def _age(self) -> float:
+        return self.context.monotonic() - self._priced_at
+
     def _watch_prices(self) -> None:
         """Hear prices from when they could bring something about until they no longer can."""
+        if self._held_since is None and self._known.open_quantity:
+            self._held_since = self.context.monotonic()
+            if wants_prices(self._known):
+                self.context.start_timer("trail", 0.01, Wake())  # the price that came with the fill may have been first
         wanted = wants_prices(self._known)
         if wanted and not self._subscribed:
             self.context.watch(addresses.PRICES)

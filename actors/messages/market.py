@@ -55,3 +55,4 @@ class PriceReading:
     age_seconds: float
     source: str  # "stream" or "rest"
     stale: bool = False  # the last known one: neither stream nor REST has a newer
+    reported_at: datetime | None = None  # the exchange's instant; None from REST: it is no older than its age says

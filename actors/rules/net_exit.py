@@ -100,10 +100,12 @@ def _lines(held: Holding, price: Decimal, rate: Decimal, tick: Decimal, aim: str
 
 # --- the floor ---------------------------------------------------------------------------------------------------
 def floor_due(trade: Trade, seen: SeenPrice | None, now: datetime) -> FloorArmed | ExitStarted | None:
-    """Arm the floor, or leave at it; nothing on a stale price."""
+    """Arm the floor, or leave at it; nothing on a stale price, nor on one from before the first fill."""
     net = trade.plan.exits.net
     held = holding_of(trade)
     if net is None or net.floor_usdt is None or held is None or seen is None or not seen.fresh:
+        return None
+    if seen.best is None:
         return None
     value = held.net_usdt(seen.price, trade.fees.taker)
     if not trade.floor_armed:

@@ -29,9 +29,9 @@ TOLD_EVERY_SECONDS = 1800.0  # of the moves between, the log and the journal kno
 def trail_due(trade: Trade, seen: SeenPrice | None, now: datetime) -> StopPriceMoved | None:
     """Give the move that is due now; None before activation, for less than a step, on a stale price, and too soon."""
     price = _wanted(trade, seen)
-    if price is None or seen is None or pause_left(trade, now) > 0:
+    best = _best(trade, seen)
+    if price is None or best is None or pause_left(trade, now) > 0:
         return None
-    best = better(trade.side, seen.best, trade.best_price)
     told_at = trade.trailing_told_at
     return StopPriceMoved(
         stop_price=price,
@@ -45,10 +45,9 @@ def trail_due(trade: Trade, seen: SeenPrice | None, now: datetime) -> StopPriceM
 
 def best_seen(trade: Trade, seen: SeenPrice | None) -> Decimal | None:
     """Give the best price that is being followed; None while there is no trailing."""
-    rule = trade.plan.exits.trailing
-    if rule is None or seen is None or not seen.fresh or not trade.open_quantity:
+    rule, best = trade.plan.exits.trailing, _best(trade, seen)
+    if rule is None or best is None:
         return trade.best_price
-    best = better(trade.side, seen.best, trade.best_price)
     return best if trade.best_price is not None or active(trade, rule, best) else None
 
 
@@ -73,12 +72,18 @@ def active(trade: Trade, rule: TrailingStop, best: Decimal) -> bool:
     return (best - average) * trade.side.sign >= rule.activation.at(average)
 
 
+def _best(trade: Trade, seen: SeenPrice | None) -> Decimal | None:
+    """Give the best price since something is held; None where nothing is, and before a fresh one has come."""
+    if seen is None or not seen.fresh or seen.best is None or not trade.open_quantity:
+        return None
+    return better(trade.side, seen.best, trade.best_price)
+
+
 def _wanted(trade: Trade, seen: SeenPrice | None) -> Decimal | None:
     """Give where the stop should trail to, a step tighter than it is at least."""
-    rule = trade.plan.exits.trailing
-    if rule is None or seen is None or not seen.fresh or not trade.open_quantity or trade.loosening is not None:
+    rule, best = trade.plan.exits.trailing, _best(trade, seen)
+    if rule is None or best is None or trade.loosening is not None:
         return None
-    best = better(trade.side, seen.best, trade.best_price)
     if trade.stop_moved_by == "person" and best == trade.best_price:
         return None  # it is where the person wants it until the market is better than it was then
     if trade.best_price is None and not active(trade, rule, best):

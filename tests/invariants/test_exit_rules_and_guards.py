@@ -55,6 +55,7 @@ def prices(*seen: str, at: float = NOW - 10.0) -> PriceRecord:
 @pytest.fixture
 def net(held: Held, give: Give) -> Held:
     filled(with_exits(held, NET), give, "0.152")
+    held.filled_at = NOW - 60.0
     return held
 
 
@@ -104,7 +105,11 @@ def test_a_floor_is_armed_only_at_a_price_that_was_there_and_nets_more(net: Held
         net_targets.check_fact(net.trade, net, armed("65095.0"), prices("65000.0", "65094.8"), NOW)
     with broken("I16", "armed at a net of 6.99"):
         net_targets.check_fact(net.trade, net, armed("65094.8"), prices("65094.8"), NOW)
+    with broken("I16", "which was no price"):  # it was one before the first fill
+        net.filled_at = NOW - 9.0
+        net_targets.check_fact(net.trade, net, armed("65095.0"), prices("65095.0", "65000.0"), NOW)
     with broken("I16", "which was no price"):  # an hour ago it was one
+        net.filled_at = NOW - 7_200.0
         stale = prices("65095.0", "65000.0", at=NOW - 3_600.0)
         net_targets.check_fact(net.trade, net, armed("65095.0"), stale, NOW)
 

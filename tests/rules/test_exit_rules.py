@@ -53,8 +53,9 @@ class Market(Stage):
     def see(self, price: str, *, age: float = 0.0, after: float = 5.0) -> Decision:
         """Let some time pass, and tell a price."""
         self.now += timedelta(seconds=after)
-        best = self.seen.best if self.seen is not None and self.trade.open_quantity else None
-        self.seen = SeenPrice(price=D(price), best=better(self.trade.side, D(price), best), age_seconds=age)
+        best = self.seen.best if self.seen is not None else None
+        best = better(self.trade.side, D(price), best) if self.trade.open_quantity else None
+        self.seen = SeenPrice(price=D(price), best=best, age_seconds=age)
         return self.take(None)
 
     def wait(self, seconds: float) -> Decision:

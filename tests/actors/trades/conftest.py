@@ -479,14 +479,21 @@ class TradeWorld:
             self.report_order(order.client_order_id)
         return execution
 
-    def see(self, price: str, *, age_seconds: float = 0.0, after: float = 3.0) -> None:
+    def see(
+        self, price: str, *, age_seconds: float = 0.0, after: float = 3.0, reported_at: datetime | None = None
+    ) -> None:
         """Let time pass, then tell a price to whoever listens."""
         self.pass_time(after)
         self.exchange.last_price = price
         last = Decimal(price)
         for path in sorted(self.exchange.price_subscribers):
             reading = PriceReading(
-                symbol=SYMBOL, last_price=last, mark_price=last, age_seconds=age_seconds, source="stream"
+                symbol=SYMBOL,
+                last_price=last,
+                mark_price=last,
+                age_seconds=age_seconds,
+                source="stream",
+                reported_at=reported_at,
             )
             self.system.tell(path, reading)
         self.pass_time(0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -105,6 +106,29 @@ def test_a_trailing_stop_goes_on_from_where_it_was_in_any_life(world: TradeWorld
     assert stop_price(world) == D("1.2010")
     world.see("1.2080")
     assert stop_price(world) == D("1.2030")
+
+
+@pytest.mark.parametrize(("words", "moved"), [(NET, "floor_armed"), (LADDER + " trail 0.005", "stop_moved")])
+def test_a_price_from_before_the_fill_moves_nothing_however_it_comes(world: TradeWorld, words: str, moved: str) -> None:
+    trade = entered(world, words)
+    filled_at = world.trade(trade).first_fill_at
+    assert filled_at is not None
+    world.see("1.1990", age_seconds=10.0)  # the watcher's last known one, told at the subscription
+    world.see("1.1990", reported_at=filled_at - timedelta(milliseconds=1))  # overtaken by the fill's report
+    assert moved not in [alert.kind for alert in world.alerts()]
+    world.see("1.1990", reported_at=filled_at)
+    assert moved in [alert.kind for alert in world.alerts()]
+
+
+@pytest.mark.parametrize(("words", "moved"), [(NET, "floor_armed"), (LADDER + " trail 0.005", "stop_moved")])
+def test_an_exchange_clock_set_back_puts_rules_off_for_half_a_minute_at_most(
+    world: TradeWorld, words: str, moved: str
+) -> None:
+    trade = entered(world, words)
+    filled_at = world.trade(trade).first_fill_at
+    assert filled_at is not None
+    world.see("1.1990", reported_at=filled_at - timedelta(hours=1), after=31.0)
+    assert moved in [alert.kind for alert in world.alerts()]
 
 
 def test_a_flood_of_prices_commits_only_what_moves_something(world: TradeWorld) -> None:

@@ -34,9 +34,9 @@ def check_fact(before: Trade, held: Held, fact: Any, prices: PriceRecord, now: f
     elif isinstance(fact, TargetPriceMoved):
         _check_target(before, fact, net.target_usdt)
     elif isinstance(fact, FloorArmed):
-        _check_armed(before, fact, prices, now)
+        _check_armed(before, held, fact, prices, now)
     elif isinstance(fact, ExitStarted) and fact.reason is ExitReason.FLOOR:
-        _check_floor(before, prices, now)
+        _check_floor(before, held, prices, now)
     elif isinstance(fact, TradeClosed):
         _check_result(held, net.target_usdt)
 
@@ -75,8 +75,8 @@ def _check_target(before: Trade, fact: TargetPriceMoved, target: Decimal) -> Non
         raise Violated("I16", before.trade_id, text)
 
 
-def _check_armed(before: Trade, fact: FloorArmed, prices: PriceRecord, now: float) -> None:
-    floor, known = before.plan.exits.net, prices.since(before.plan.symbol, now - SEEN_SECONDS)
+def _check_armed(before: Trade, held: Held, fact: FloorArmed, prices: PriceRecord, now: float) -> None:
+    floor, known = before.plan.exits.net, _known(held, prices, now)
     if floor is None or floor.floor_usdt is None or fact.price not in known:
         raise Violated("I16", before.trade_id, f"its floor was armed at {fact.price}, which was no price")
     made = net_at(before, fact.price, before.fees.taker)
@@ -84,10 +84,16 @@ def _check_armed(before: Trade, fact: FloorArmed, prices: PriceRecord, now: floa
         raise Violated("I16", before.trade_id, f"its floor {floor.floor_usdt} was armed at a net of {made}")
 
 
-def _check_floor(before: Trade, prices: PriceRecord, now: float) -> None:
-    known = prices.since(before.plan.symbol, now - SEEN_SECONDS)
+def _check_floor(before: Trade, held: Held, prices: PriceRecord, now: float) -> None:
+    known = _known(held, prices, now)
     if not before.floor_armed or not any(floor_met(before, price) for price in known):
         raise Violated("I16", before.trade_id, f"it leaves at a floor that was not armed or not met by {known}")
+
+
+def _known(held: Held, prices: PriceRecord, now: float) -> list[Decimal]:
+    """Give what may be believed now: none from before the first fill, which has left those prices behind."""
+    filled = now if held.filled_at is None else held.filled_at
+    return prices.since(held.trade.plan.symbol, max(now - SEEN_SECONDS, filled))
 
 
 def floor_met(trade: Trade, price: Decimal | None) -> bool:
