@@ -36,6 +36,7 @@ class ExchangeConfig:
     fees: FeeRates = field(default_factory=FeeRates)
     ack_delay_ms: int = 0  # between acceptance and its answer
     position_stops_count: bool = False  # whether position stops count toward the ten conditional orders
+    queues: bool = False  # whether a limit order waits at its price behind the depth that was there before it
     untriggered_end: str = "Deactivated"  # or Cancelled: Bybit's word for linear stops is not documented
     salt: str = ""  # makes ids differ between exchanges; "": random, or the state file's
 

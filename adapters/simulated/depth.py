@@ -55,22 +55,37 @@ class Depth:
         step = self.instrument.quantity_step
         return max(step, self._shape[level] / price // step * step)
 
+    def waiting(self, side: str, price: Decimal, last: Decimal) -> Decimal:
+        """Base units of others that rest at ``price`` on the ``side`` (Buy: bids): a new order queues behind them.
+
+        Better than the best there is nobody; deeper than the last level as many as there.
+        """
+        sign = -1 if side == BUY else 1
+        if (price - last) * sign < self.instrument.tick_size:
+            return ZERO
+        for level in range(LEVELS):
+            if (self._price_of(level, last, sign) - price) * sign >= 0:
+                return self.offered(level, last)
+        return self.offered(LEVELS - 1, last)
+
     def levels(self, side: str, last: Decimal, now_ms: int) -> Iterator[tuple[int, Decimal, Decimal]]:
         """(level, price, what is left) of the bids (Buy, descending) or asks (Sell, ascending); empty ones left out."""
         if self._taken and now_ms - self._taken_at_ms >= REFILL_MS:
             self._taken.clear()
-        tick = self.instrument.tick_size
-        band_ticks = int(last * self.instrument.price_limit_ratio_x / tick)
         sign = -1 if side == BUY else 1
         for level in range(LEVELS):
-            place = level + 1
-            distance = place + (place * place - 1) * max(0, band_ticks - LEVELS) // (LEVELS * LEVELS - 1)
-            price = last + sign * distance * tick
+            price = self._price_of(level, last, sign)
             if price <= 0:
                 return
             left = self.offered(level, last) - self._taken.get((side, level), ZERO)
             if left > 0:
                 yield level, price, left
+
+    def _price_of(self, level: int, last: Decimal, sign: int) -> Decimal:
+        tick, place = self.instrument.tick_size, level + 1
+        band_ticks = int(last * self.instrument.price_limit_ratio_x / tick)
+        distance = place + (place * place - 1) * max(0, band_ticks - LEVELS) // (LEVELS * LEVELS - 1)
+        return last + sign * distance * tick
 
     def best(self, side: str, last: Decimal, now_ms: int) -> Decimal:
         """The best bid (Buy) or ask (Sell); one tick from last when that side is eaten empty."""

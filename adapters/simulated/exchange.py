@@ -8,6 +8,7 @@ virtual time. Private rows pile up in the venue until ``drain_events`` takes the
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import cast
 
 from adapters.simulated import admission, matching, protection
 from adapters.simulated.instruments import Instrument, catalogue
@@ -85,6 +86,7 @@ class Exchange:
         salt: str = "",
         position_stops_count: bool = False,
         untriggered_end: str = "Deactivated",
+        queues: bool = False,
     ) -> None:
         """``clock`` gives wall milliseconds; ``seed`` shapes the depth; ``salt`` makes ids differ between exchanges."""
         opened = [open_account(spec, 1000 + number) for number, spec in enumerate(accounts, start=1)]
@@ -96,6 +98,7 @@ class Exchange:
             fees=fees or FeeRates(),
             seed=seed,
             untriggered_end=untriggered_end,
+            queues=queues,
         )
         self._position_stops_count = position_stops_count
 
@@ -153,7 +156,8 @@ class Exchange:
             _restore(order, before)
             raise
         with self.venue.one_instant():
-            matching.replace(self.venue, order)
+            moved = order.price != before["price"] or order.qty > cast("Decimal", before["qty"])
+            matching.replace(self.venue, order, keeps_place=not moved)
         self._nudge(account, order)
 
     def _check_amended(self, account: Account, order: Order, before: dict[str, object]) -> None:
@@ -196,10 +200,10 @@ class Exchange:
 
     # -- time and prices ------------------------------------------------------------------------------------------
 
-    def walk(self, symbol: str, price: Decimal, *, basis: Decimal | None = None) -> None:
+    def walk(self, symbol: str, price: Decimal, *, basis: Decimal | None = None, volume: Decimal | None = None) -> None:
         """Move a symbol's last price to ``price``, rounded to the tick, matching everything on the way.
 
-        ``basis`` (mark less last) changes first, where given.
+        ``basis`` (mark less last) changes first, where given; ``volume`` base units trade there, for queues.
 
         Raises:
             Refusal: 10001, no such symbol.
@@ -209,7 +213,7 @@ class Exchange:
         if basis is not None:
             market.basis = basis
         with self.venue.one_instant():
-            matching.walk(self.venue, symbol, market.instrument.to_tick(price))
+            matching.walk(self.venue, symbol, market.instrument.to_tick(price), volume)
         self.venue.changes.symbols.add(symbol)
 
     def keep_market_time(self, symbol: str, market_ms: int) -> None:

@@ -49,6 +49,7 @@ class LocalBybit:
             salt=config.salt or secrets.token_hex(8),
             position_stops_count=config.position_stops_count,
             untriggered_end=config.untriggered_end,
+            queues=config.queues,
         )
         has_past = config.replay_file is None
         self.driver = MarketDriver(self.exchange, paths, speed=config.speed, seed=config.seed, past=has_past)

@@ -115,7 +115,7 @@ class MarketDriver:
             if step.symbol in self.exchange.venue.taped:
                 side = BUY if step.price >= market.last else SELL
                 self.exchange.venue.traded(step.symbol, side, step.price, step.volume)
-            self.exchange.walk(step.symbol, step.price)
+            self.exchange.walk(step.symbol, step.price, volume=step.volume)
             self.candles[step.symbol].record(self._market_ms, step.price, step.volume)
             if left is not None:
                 left -= 1

@@ -2,8 +2,9 @@
 
 Enters: orders that admission let in, and the prices a path takes. Stays out: HTTP, checks on requests, persistence.
 A taker eats the depth level by level. A resting limit order is filled as maker: at its own price, by what is offered
-there when the price touches it, in full when the price goes through. Between two prices nothing is skipped:
-the walk stops at every price on its way where an order or a liquidation acts.
+there when the price touches it, in full when the price goes through. Where queues are kept it waits at a touch until
+what was there before it has traded; a new price or a larger quantity sends it to the end. Between two prices nothing is
+skipped: the walk stops at every price on its way where an order or a liquidation acts.
 """
 
 from decimal import Decimal
@@ -27,8 +28,8 @@ def place(venue: Venue, order: Order) -> None:
     fire_triggers(venue, market)
 
 
-def replace(venue: Venue, order: Order) -> None:
-    """Bring an amended open order back to the market under its new terms."""
+def replace(venue: Venue, order: Order, *, keeps_place: bool = False) -> None:
+    """Bring an amended open order back to the market under its new terms; `keeps_place`: in its price's queue."""
     market = venue.markets[order.symbol]
     market.index.drop(order)
     if order.is_conditional:
@@ -36,7 +37,7 @@ def replace(venue: Venue, order: Order) -> None:
         venue.order_changed(order)
     else:
         venue.order_changed(order)
-        _take(venue, market, order)
+        _take(venue, market, order, queues=venue.queues and not keeps_place)
     fire_triggers(venue, market)
 
 
@@ -44,10 +45,10 @@ def _activate(venue: Venue, market: Market, order: Order) -> None:
     order.status = "New"
     if order.order_type == "Limit":
         venue.order_changed(order)
-    _take(venue, market, order)
+    _take(venue, market, order, queues=venue.queues)
 
 
-def _take(venue: Venue, market: Market, order: Order) -> None:
+def _take(venue: Venue, market: Market, order: Order, *, queues: bool) -> None:
     """Fill what the depth offers within the order's limit; rest or end what is left."""
     offers = _offers(venue, market, order)
     if order.time_in_force == "PostOnly" and offers:
@@ -64,6 +65,8 @@ def _take(venue: Venue, market: Market, order: Order) -> None:
         venue.traded(order.symbol, order.side, price, quantity)
         if not order.leaves:
             break
+    if queues and order.order_type == "Limit":
+        order.ahead = market.depth.waiting(order.side, order.price, market.last)
     _conclude(venue, market, order)
     if fills:
         after_fills(venue, order, fills)
@@ -102,8 +105,11 @@ def _conclude(venue: Venue, market: Market, order: Order) -> None:
         market.index.put(order)
 
 
-def walk(venue: Venue, symbol: str, target: Decimal) -> None:
-    """Move the last price to ``target`` (on the tick grid), and mark with it, matching everything on the way."""
+def walk(venue: Venue, symbol: str, target: Decimal, volume: Decimal | None = None) -> None:
+    """Move the last price to ``target`` (on the tick grid), and mark with it, matching everything on the way.
+
+    ``volume``: base units that trade at the target; None: what the depth offers.
+    """
     market = venue.markets[symbol]
     index = market.index
     if not index and not market.holders:
@@ -122,7 +128,7 @@ def walk(venue: Venue, symbol: str, target: Decimal) -> None:
     if market.last != target:
         market.last = target
         market.depth.refill()
-    _settle(venue, market)
+    _settle(venue, market, volume)
 
 
 def _next_stop(venue: Venue, market: Market, *, falling: bool) -> Decimal | None:
@@ -138,13 +144,13 @@ def _next_stop(venue: Venue, market: Market, *, falling: bool) -> Decimal | None
     return min(found, market.last - tick) if falling else max(found, market.last + tick)
 
 
-def _settle(venue: Venue, market: Market) -> None:
+def _settle(venue: Venue, market: Market, volume: Decimal | None = None) -> None:
     """Match everything that acts at the present price."""
     for resting in (market.index.buys.reached(market.last), market.index.sells.reached(market.last)):
-        left = market.depth.offered(0, market.last)
+        left = market.depth.offered(0, market.last) if volume is None or not venue.queues else volume
         for order in resting:
             passed = order.price > market.last if order.side == BUY else order.price < market.last
-            quantity = order.leaves if passed else min(order.leaves, left)
+            quantity = order.leaves if passed else min(order.leaves, _reaching(venue, order, left))
             if not order.is_open or quantity <= 0:
                 continue
             if not passed:
@@ -153,6 +159,18 @@ def _settle(venue: Venue, market: Market) -> None:
     fire_triggers(venue, market)
     for position in list(market.holders.values()):
         liquidate(venue, market, position)
+
+
+def _reaching(venue: Venue, order: Order, traded: Decimal) -> Decimal:
+    """What reaches an order of the quantity that trades at its price, once those before it have had theirs."""
+    if not venue.queues:
+        return traded
+    before = min(order.ahead, traded)
+    if before:
+        order.ahead -= before
+        venue.changes.orders[order.order_id] = order
+    instrument = venue.markets[order.symbol].instrument
+    return (traded - before) // instrument.quantity_step * instrument.quantity_step
 
 
 def fill_resting(venue: Venue, order: Order, quantity: Decimal) -> None:

@@ -64,6 +64,7 @@ class Order:
     parent_link_id: str = ""
     parent_id: str = ""  # the entry whose attached partial stop this is
     smp_type: str = "None"
+    ahead: Decimal = ZERO  # base units of others that are filled before it at its price, where queues are kept
 
     @property
     def is_open(self) -> bool:

@@ -104,12 +104,17 @@ class Venue:
         fees: FeeRates,
         seed: int,
         untriggered_end: str = "Deactivated",
+        queues: bool = False,
     ) -> None:
-        """``untriggered_end``: the status of a conditional order that ended before its trigger fired."""
+        """``untriggered_end``: the status of a conditional order that ended before its trigger fired.
+
+        ``queues``: whether a limit order stands behind the depth at its price, and waits for its turn at a touch.
+        """
         self.clock = clock
         self.salt = salt
         self.fees = fees
         self.untriggered_end = untriggered_end
+        self.queues = queues
         self.counter = 0
         self.accounts = {account.name: account for account in accounts}
         self.markets = {
