@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
+from adapters.assembly.live_feed import GENERATED, FeedUnavailable, feed_of
 from adapters.cli.arguments import Exchange
 from adapters.simulated.config import ExchangeConfig, parse_account
 from adapters.simulated.exchange import DEFAULT_ACCOUNTS
@@ -33,6 +35,8 @@ def configuration(command: Exchange) -> ExchangeConfig:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"--account {', '.join(sorted(twice))} is given twice: names must differ")
+    if command.feed not in {"", GENERATED} and (command.replay_file is not None or command.control):
+        raise ValueError("--feed stands alone: leave out --replay and --control, which move prices themselves")
     return ExchangeConfig(
         port=command.port,
         seed=command.seed,
@@ -43,6 +47,7 @@ def configuration(command: Exchange) -> ExchangeConfig:
         state_file=command.state_file,
         control=command.control,
         accounts=accounts or DEFAULT_ACCOUNTS,
+        queues=command.queues,
     )
 
 
@@ -50,10 +55,21 @@ def run_exchange(command: Exchange) -> int:
     """Serve until SIGINT or SIGTERM; give the exit code."""
     try:
         config = configuration(command)
-        return asyncio.run(_serve(config))
+        opens = feed_of(command.feed)
+        if opens is None:
+            return asyncio.run(_serve(config))
+        feed = opens()
+        feed.open()
+        try:
+            return asyncio.run(_serve(replace(config, live=feed.path)))
+        finally:
+            feed.close()
     except ValueError as error:
         print(f"exchange: {error}", file=sys.stderr)
         return BAD_INPUT
+    except FeedUnavailable as error:
+        print(f"exchange: {error}. Try later, or leave --feed out for generated prices.", file=sys.stderr)
+        return CANNOT_SERVE
     except OSError as error:
         if error.filename is not None:
             print(f"exchange: {error.filename} cannot be used ({error.strerror}): name another", file=sys.stderr)

@@ -39,6 +39,7 @@ from adapters.host.settings_file import Read, SettingsFaults, load_settings
 from adapters.host.state_folder import StateFolder, StateFolderUnusable, make, state_folder
 
 if TYPE_CHECKING:
+    from adapters.assembly.live_feed import LiveFeed
     from adapters.simulated.server import ExchangeServer
 
 ENDED = 0
@@ -119,6 +120,7 @@ class _Run:
         self._asked_at: float | None = None  # monotonic; when it was first asked to end
         self._gave_up = False
         self._paper: ExchangeServer | None = None
+        self._feed: LiveFeed | None = None
         self._exchange_url = read.settings.exchange.rest_url
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -175,12 +177,22 @@ class _Run:
             }
         rest_url, ws_url = exchange.rest_url, exchange.ws_url
         if not _is_local(rest_url):  # no exchange process of the person's own was named: bring one along
+            from adapters.assembly.live_feed import feed_of  # noqa: PLC0415 - a live daemon does without
             from adapters.simulated.config import ExchangeConfig  # noqa: PLC0415 - a live daemon does without
             from adapters.simulated.server import ExchangeServer  # noqa: PLC0415
 
             try:
-                self._paper = ExchangeServer(ExchangeConfig(state_file=self._folder.paper_exchange))
+                opens = feed_of(exchange.paper_feed)
+                self._feed = None if opens is None else opens()
+                config = ExchangeConfig(
+                    state_file=self._folder.paper_exchange,
+                    queues=True,
+                    live=None if self._feed is None else self._feed.path,
+                )
+                self._paper = ExchangeServer(config)
                 self._paper.start()
+                if self._feed is not None:
+                    self._feed.open()
             except (ValueError, OSError) as unusable:
                 raise PaperExchangeUnusable(str(unusable)) from unusable
             rest_url, ws_url = self._paper.rest_url, self._paper.ws_url
@@ -276,6 +288,8 @@ class _Run:
             self._ending.set()
 
     def _stop_paper(self) -> None:
+        if self._feed is not None:
+            self._feed.close()
         if self._paper is not None:
             self._paper.stop()
 

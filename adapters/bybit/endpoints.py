@@ -34,6 +34,7 @@ API_KEY = Endpoint("/v5/user/query-api", "get_api_key_information", 10)
 SERVER_TIME = Endpoint("/v5/market/time", "get_server_time")
 INSTRUMENTS = Endpoint("/v5/market/instruments-info", "get_instruments_info")
 TICKERS = Endpoint("/v5/market/tickers", "get_tickers")
+KLINES = Endpoint("/v5/market/kline", "get_kline")
 RISK_LIMIT = Endpoint("/v5/market/risk-limit", "get_risk_limit")
 
 ALL = (
@@ -54,5 +55,6 @@ ALL = (
     SERVER_TIME,
     INSTRUMENTS,
     TICKERS,
+    KLINES,
     RISK_LIMIT,
 )

@@ -66,6 +66,8 @@ class Exchange:
     state_file: Path | None
     control: bool
     accounts: tuple[str, ...]
+    feed: str
+    queues: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,15 @@ def exchange(
             "--account", help="NAME:KEY:SECRET:USDT, again for each; by default main and mirror paper accounts."
         ),
     ] = None,
+    feed: Annotated[
+        str,
+        typer.Option(
+            "--feed", help="generated, live (Bybit's public prices), or another exchange's address, http://HOST:PORT."
+        ),
+    ] = "generated",
+    queues: Annotated[
+        bool, typer.Option("--queues", help="Limit orders wait at their price behind what was there before them.")
+    ] = False,
 ) -> Exchange:
     return Exchange(
         port=port,
@@ -268,6 +279,8 @@ def exchange(
         state_file=state,
         control=control,
         accounts=tuple(account or ()),
+        feed=feed,
+        queues=queues,
     )
 
 

@@ -217,7 +217,9 @@ def _tree(written: Written) -> Settings:
     only_user = next(iter(users)) if len(users) == 1 else None
     return Settings(
         accounts=tuple(accounts),
-        exchange=ExchangeSettings(rest_url=written.bybit_rest_url, ws_url=written.bybit_ws_url),
+        exchange=ExchangeSettings(
+            rest_url=written.bybit_rest_url, ws_url=written.bybit_ws_url, paper_feed=written.paper_feed
+        ),
         chat=ChatSettings(
             token=written.telegram_token.get_secret_value(),
             api_url=written.telegram_api_url,

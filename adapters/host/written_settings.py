@@ -73,6 +73,7 @@ Groups = Annotated[tuple[frozenset[str], ...], NoDecode, BeforeValidator(_groups
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")]
 SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+/?$")]
 ApiUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]  # a Bot API server may stand behind a path
+Feed = Annotated[str, Field(pattern=r"^(generated|live|https?://[^\s/]+/?)$")]
 FileUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+(/\S*)?)?$")]
 
 
@@ -103,6 +104,11 @@ class Written(BaseSettings):
         "wss://stream.bybit.com",
         title="an address such as wss://stream.bybit.com",
         description="Base of the WebSocket addresses, without /v5.",
+    )
+    paper_feed: Feed = Field(
+        "generated",
+        title="generated, live, or an address such as http://127.0.0.1:8080",
+        description="Prices of paper mode's own exchange: made up, Bybit's public ones, or another exchange's.",
     )
     telegram_token: SecretStr = Field(
         SecretStr(""), title="the token from BotFather", description="The bot's token; none: the terminal is the chat."

@@ -19,6 +19,7 @@ from adapters.simulated.refusals import (
     REDUCE_ONLY_WITHOUT_POSITION,
     TOO_MANY_ACTIVE_ORDERS,
     TOO_MANY_CONDITIONALS,
+    TRADING_SUSPENDED,
     Refusal,
     bad_parameter,
 )
@@ -39,6 +40,7 @@ def admit(venue: Venue, order: Order, *, position_stops_count: bool) -> None:
     """
     account = venue.accounts[order.account]
     market = venue.markets[order.symbol]
+    check_trading(venue, order.symbol)
     position_index(account, order.symbol, order.position_idx)
     check_grid(market, order)
     if order.link_id and order.link_id in account.used_link_ids:
@@ -54,6 +56,12 @@ def admit(venue: Venue, order: Order, *, position_stops_count: bool) -> None:
     _check_counts(account, order, position_stops_count=position_stops_count)
     if not order.is_conditional and not order.closes:
         check_margin(venue, account, order, order.leaves)
+
+
+def check_trading(venue: Venue, symbol: str) -> None:
+    """The symbol is traded (110066): nothing enters or changes while it is not. Cancels are still taken."""
+    if venue.suspended(symbol):
+        raise Refusal(TRADING_SUSPENDED, "trading is suspended: no price of this symbol is known at present")
 
 
 def check_grid(market: Market, order: Order) -> None:

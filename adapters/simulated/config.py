@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from adapters.simulated.exchange import DEFAULT_ACCOUNTS, AccountSpec
+from adapters.simulated.live_prices import LivePath
 from adapters.simulated.margin import FeeRates
 
 Waypoints = Mapping[str, Sequence[tuple[Decimal, Decimal]]]
@@ -18,8 +19,9 @@ Waypoints = Mapping[str, Sequence[tuple[Decimal, Decimal]]]
 class ExchangeConfig:
     """What a local exchange is to be.
 
-    Prices come from one of: ``script`` (waypoints), ``replay_file`` with ``replay_symbol``, or the ``seed``. Symbols a
-    file leaves out follow the seed; those a script leaves out stand still.
+    Prices come from one of: ``live`` (a market elsewhere), ``script`` (waypoints), ``replay_file`` with
+    ``replay_symbol``, or the ``seed``. Symbols a file leaves out follow the seed; those that a script or a market
+    elsewhere leaves out stand still.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +29,7 @@ class ExchangeConfig:
     seed: int = 1
     replay_file: Path | None = None
     replay_symbol: str = ""
+    live: LivePath | None = None
     script: Waypoints | None = None  # symbol -> [(market seconds from the start, price), ...]
     speed: Decimal = Decimal(1)  # market seconds per wall second; 0 freezes the path
     instruments: int = 0  # synthetic ones beside the five
@@ -88,5 +91,7 @@ def check_config(config: ExchangeConfig) -> None:
         raise ValueError("--replay needs --symbol, such as --symbol XRPUSDT")
     if config.replay_file is None and config.replay_symbol:
         raise ValueError("--symbol belongs to --replay FILE")
-    if config.replay_file is not None and config.script is not None:
-        raise ValueError("prices come from a replay or from a script, not from both")
+    if sum(each is not None for each in (config.replay_file, config.script, config.live)) > 1:
+        raise ValueError("prices come from one of: a market elsewhere, a replay, a script")
+    if config.live is not None and config.speed != 1:
+        raise ValueError(f"--speed {config.speed}: live prices come at their own speed, leave it out")

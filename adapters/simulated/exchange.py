@@ -162,6 +162,7 @@ class Exchange:
 
     def _check_amended(self, account: Account, order: Order, before: dict[str, object]) -> None:
         market = self.venue.markets[order.symbol]
+        admission.check_trading(self.venue, order.symbol)
         if order.is_position_stop and order.qty != before["qty"]:
             raise bad_parameter("the quantity of a position's stop follows the position")
         admission.check_grid(market, order)

@@ -52,7 +52,13 @@ class LocalBybit:
             queues=config.queues,
         )
         has_past = config.replay_file is None
-        self.driver = MarketDriver(self.exchange, paths, speed=config.speed, seed=config.seed, past=has_past)
+        self.driver = MarketDriver(
+            self.exchange, paths, speed=config.speed, seed=config.seed, past=has_past, goes_on=config.live is not None
+        )
+        if config.live is not None:
+            live = config.live
+            live.heeds(self._held_sides)
+            self.exchange.venue.suspended = lambda symbol: symbol in live.opening_prices() and not live.alive()
         self.market = MarketEndpoints(self.driver)
         self.account = AccountEndpoints(self.exchange)
         self.accounts_by_key = {each.key: each for each in self.exchange.venue.accounts.values()}
@@ -83,6 +89,9 @@ class LocalBybit:
         self.commit()
         return done
 
+    def _held_sides(self, symbol: str) -> frozenset[str]:
+        return frozenset(each.side for each in self.exchange.venue.markets[symbol].holders.values())
+
     def control_state(self) -> Result:
         """Everything about every account, in v5 rows, with the exchange's own audit."""
         return {"accounts": {name: self._account_state(each) for name, each in self.exchange.venue.accounts.items()}}
@@ -108,6 +117,9 @@ class LocalBybit:
 
 
 def _paths(config: ExchangeConfig, instruments: tuple[Instrument, ...], now_ms: int) -> list[PricePath]:
+    if config.live is not None:
+        rest = [each for each in instruments if each.symbol not in config.live.opening_prices()]
+        return [config.live, FrozenPath(rest, now_ms)]
     if config.script is not None:
         written = waypoints(instruments, config.script, now_ms)
         rest = [each for each in instruments if each.symbol not in config.script]

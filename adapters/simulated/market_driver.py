@@ -2,7 +2,8 @@
 
 Enters: an exchange, a price path, a speed, the wall clock. Stays out: who calls it (a server's loop, virtual time).
 Market time runs ``speed`` times as fast as the wall clock from the path's start; speed 0 stands still. It drives
-prices, candles and funding only; every stamp on orders and events is wall time.
+prices, candles and funding only; every stamp on orders and events is wall time. A market elsewhere goes on without us:
+there market time is wall time, and what was missed is walked at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,10 +31,28 @@ class MarketDriver:
     """Walks an exchange along its price paths."""
 
     def __init__(
-        self, exchange: Exchange, paths: Sequence[PricePath], *, speed: Decimal, seed: int, past: bool
+        self,
+        exchange: Exchange,
+        paths: Sequence[PricePath],
+        *,
+        speed: Decimal,
+        seed: int,
+        past: bool,
+        goes_on: bool = False,
     ) -> None:
-        """``past``: whether the symbols of the first path have candles from before its start (a replay has none)."""
+        """Begin.
+
+        Args:
+            exchange: whose prices are walked.
+            paths: where they go, each for symbols of its own.
+            speed: market seconds per wall second.
+            seed: of the candles from before the start.
+            past: whether the symbols of the first path have such (a replay has none).
+            goes_on: the market does not stand still while nobody walks it.
+
+        """
         self.exchange = exchange
+        self._goes_on = goes_on
         self.speed = speed
         self._seed = seed
         self._paths = tuple(paths)
@@ -62,9 +81,10 @@ class MarketDriver:
         self.candles[symbol] = CandleBook(past, kept)
 
     def restore(self, market_ms: int, prices: Mapping[str, Decimal], origins: Mapping[str, Origin]) -> None:
-        """Go on where a saved exchange stopped; market time stood still meanwhile."""
-        self._market_ms = self._base_market_ms = market_ms
+        """Go on where a saved exchange stopped; market time stood still meanwhile, or else is made up for."""
         self._base_wall_ms = self.exchange.venue.clock()
+        self._market_ms = market_ms
+        self._base_market_ms = self._base_wall_ms if self._goes_on else market_ms
         for symbol, origin in origins.items():
             if symbol in self.candles:
                 self._open_candles(symbol, origin)
@@ -89,6 +109,8 @@ class MarketDriver:
 
         Without it prices would race to catch up, faster than the speed that anybody trading here was promised.
         """
+        if self._goes_on:
+            return
         behind_ms = int((self.target_ms() - self._market_ms) / self.speed) if self.speed else 0
         if behind_ms > most_behind_ms:
             self._base_wall_ms += behind_ms - most_behind_ms
@@ -115,7 +137,7 @@ class MarketDriver:
             if step.symbol in self.exchange.venue.taped:
                 side = BUY if step.price >= market.last else SELL
                 self.exchange.venue.traded(step.symbol, side, step.price, step.volume)
-            self.exchange.walk(step.symbol, step.price, volume=step.volume)
+            self.exchange.walk(step.symbol, step.price, volume=step.volume or None)
             self.candles[step.symbol].record(self._market_ms, step.price, step.volume)
             if left is not None:
                 left -= 1

@@ -115,6 +115,7 @@ class Venue:
         self.fees = fees
         self.untriggered_end = untriggered_end
         self.queues = queues
+        self.suspended: Callable[[str], bool] = lambda _symbol: False  # whether a symbol's trading stands still
         self.counter = 0
         self.accounts = {account.name: account for account in accounts}
         self.markets = {
