@@ -24,6 +24,7 @@ class AccountSettings:
 class ExchangeSettings:
     rest_url: str = "https://api.bybit.com"
     ws_url: str = "wss://stream.bybit.com"
+    paper_feed: str = "generated"  # prices of paper mode's own exchange: "generated", "live", or an address
     public_ws_url: str = ""  # empty: as ws_url (demo: the mainnet's, which serves demo's prices)
 
 

@@ -68,7 +68,7 @@ def run_exchange(command: Exchange) -> int:
         print(f"exchange: {error}", file=sys.stderr)
         return BAD_INPUT
     except FeedUnavailable as error:
-        print(f"exchange: {error}. Try later, or leave --feed out for generated prices.", file=sys.stderr)
+        print(f"exchange: {error} Try later, or leave --feed out for generated prices.", file=sys.stderr)
         return CANNOT_SERVE
     except OSError as error:
         if error.filename is not None:

@@ -67,7 +67,7 @@ class LiveFeed:
             raise FeedUnavailable(f"no live prices from {access.rest_url}: {error}") from error
         if not opening:
             raise FeedUnavailable(f"no live prices from {access.rest_url}: it lists none of {', '.join(symbols)}")
-        self.path = LivePath(opening, self._last_ms, self._history)
+        self.path = LivePath(opening, self._now_ms, self._history)
         self.path.alive = self._alive
         self._began = self._clock.monotonic()
         self._stream = open_market_stream(access, random=random, clock=self._clock)

@@ -177,7 +177,7 @@ class _Run:
             }
         rest_url, ws_url = exchange.rest_url, exchange.ws_url
         if not _is_local(rest_url):  # no exchange process of the person's own was named: bring one along
-            from adapters.assembly.live_feed import feed_of  # noqa: PLC0415 - a live daemon does without
+            from adapters.assembly.live_feed import FeedUnavailable, feed_of  # noqa: PLC0415 - a live daemon does without
             from adapters.simulated.config import ExchangeConfig  # noqa: PLC0415 - a live daemon does without
             from adapters.simulated.server import ExchangeServer  # noqa: PLC0415
 
@@ -193,6 +193,9 @@ class _Run:
                 self._paper.start()
                 if self._feed is not None:
                     self._feed.open()
+            except FeedUnavailable as away:
+                advice = f"{away} Try later, or leave PAPER_FEED out: prices are made up then."
+                raise PaperExchangeUnusable(advice) from away
             except (ValueError, OSError) as unusable:
                 raise PaperExchangeUnusable(str(unusable)) from unusable
             rest_url, ws_url = self._paper.rest_url, self._paper.ws_url

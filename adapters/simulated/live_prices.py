@@ -1,7 +1,7 @@
 """Live prices: a path that follows a market elsewhere, and makes up for the time in which nobody followed it.
 
 Enters: prices as they come, minute candles for what was missed. Stays out: where they come from, sockets, wall clocks
-(the instant of each price arrives with it). Prices may be handed in by another thread than the one that walks the path.
+(a clock is injected). Prices may be handed in by another thread than the one that walks the path.
 
 A candle does not tell whether its high or its low came first. Where a position is held, what hurts it is walked first:
 a stop and a target that lie inside one candle make a stop. Otherwise the extreme nearer to the open comes first.
@@ -44,16 +44,17 @@ Sides = Callable[[str], frozenset[str]]  # on which sides positions of a symbol 
 class LivePath:
     """Prices of a market elsewhere, oldest first."""
 
-    def __init__(self, opening: Mapping[str, Decimal], start_ms: int, history: History) -> None:
+    def __init__(self, opening: Mapping[str, Decimal], clock: Callable[[], int], history: History) -> None:
         """Begin.
 
         Args:
             opening: the present prices.
-            start_ms: now, wall milliseconds since 1970 UTC.
+            clock: gives wall milliseconds since 1970 UTC.
             history: reads what was missed; raises OSError where it cannot.
 
         """
-        self.start_ms = start_ms
+        self.start_ms = clock()
+        self._clock = clock
         self._opening = dict(opening)
         self._history = history
         self._sides: Sides = lambda _symbol: frozenset()
@@ -139,7 +140,7 @@ class LivePath:
         head = self._steps[0] if self._steps else None
         if isinstance(head, Candle):
             self._steps.popleft()
-            self._steps.extendleft(reversed(tuple(_walked(head, self._sides(head.symbol)))))
+            self._steps.extendleft(reversed(tuple(_walked(head, self._sides(head.symbol), self._clock()))))
             head = self._head()
         return head
 
@@ -157,8 +158,8 @@ def _closing(candle: Candle) -> Candle:
     )
 
 
-def _walked(candle: Candle, held: frozenset[str]) -> Iterator[PriceStep]:
-    """Open, what hurts, what helps, close."""
+def _walked(candle: Candle, held: frozenset[str], now_ms: int) -> Iterator[PriceStep]:
+    """Open, what hurts, what helps, close; those of the running minute at once, for they have been."""
     if held == {SELL}:
         turns = (candle.high, candle.low)
     elif BUY in held or candle.open - candle.low <= candle.high - candle.open:
@@ -166,4 +167,4 @@ def _walked(candle: Candle, held: frozenset[str]) -> Iterator[PriceStep]:
     else:
         turns = (candle.high, candle.low)
     for number, price in enumerate((candle.open, *turns, candle.close)):
-        yield PriceStep(candle.start_ms + number * _CORNER_MS, candle.symbol, price, candle.volume / 4)
+        yield PriceStep(min(candle.start_ms + number * _CORNER_MS, now_ms), candle.symbol, price, candle.volume / 4)

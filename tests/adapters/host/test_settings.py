@@ -150,6 +150,7 @@ def test_every_written_setting_reaches_the_tree(load: Load) -> None:
         "bybit_api_secret_2": {**LIVE, "BYBIT_API_KEY_2": "k", "BYBIT_API_SECRET_2": "t"},
         "bybit_rest_url": {"BYBIT_REST_URL": "http://127.0.0.1:9"},
         "bybit_ws_url": {"BYBIT_WS_URL": "ws://127.0.0.1:9/"},
+        "paper_feed": {"PAPER_FEED": "live"},
         "telegram_token": LIVE,
         "telegram_api_url": {"TELEGRAM_API_URL": "http://127.0.0.1:9/base"},
         "telegram_file_url": {"TELEGRAM_FILE_URL": "http://127.0.0.1:9"},

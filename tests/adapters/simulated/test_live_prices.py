@@ -1,4 +1,4 @@
-"""A market elsewhere: its prices are walked as they come; what was missed is walked first, what hurts before the rest."""
+"""A market elsewhere: prices are walked as they come; what was missed is walked first, what hurts before the rest."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -34,6 +34,7 @@ class Elsewhere:
         self.candles: list[Candle] = []
         self.asked: list[int] = []
         self.reachable = True
+        self.now_ms = START_MS
 
     def history(self, symbol: str, since_ms: int) -> list[Candle]:
         if not self.reachable:
@@ -42,7 +43,7 @@ class Elsewhere:
         return [each for each in self.candles if each.symbol == symbol and each.start_ms >= since_ms]
 
     def path(self, price: str = "65000") -> LivePath:
-        return LivePath({"BTCUSDT": D(price)}, START_MS, self.history)
+        return LivePath({"BTCUSDT": D(price)}, lambda: self.now_ms, self.history)
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ def test_of_a_stop_and_a_target_inside_one_missed_minute_the_stop_is_hit(
     before.bybit.close()
 
     elsewhere.candles = [candle(0, "65000", "66500", "63500", "65000")]
+    elsewhere.now_ms += 2 * MINUTE_MS
     after = following(elsewhere.path("65000"), tmp_path / "exchange.json")
     pass_time(after, 2 * MINUTE_MS)
     assert after.status(stopped)["orderStatus"] == "Filled"
@@ -118,12 +120,24 @@ def test_what_happened_in_the_minute_before_the_end_is_not_walked_twice(elsewher
     assert last(after) == D(64_900)
 
 
+def test_the_running_minute_is_walked_as_far_as_it_has_come(elsewhere: Elsewhere) -> None:
+    path = elsewhere.path()
+    desk = following(path)
+    path.begin_gap()
+    elsewhere.candles = [candle(0, "65000", "65200", "64900", "65100")]
+    elsewhere.now_ms = desk.now_ms = OPENS_MS + 10_000
+    path.end_gap(OPENS_MS)
+    pass_time(desk, 1)
+    assert last(desk) == D(65_100)
+
+
 def test_fundings_that_were_missed_are_paid_at_their_time(elsewhere: Elsewhere, tmp_path: Path) -> None:
     before = following(elsewhere.path(), tmp_path / "exchange.json")
     before.place("Buy", "0.1")
     pass_time(before, 1_000)
     before.bybit.close()
     elsewhere.candles = [candle(number, "65000", "65000", "65000", "65000") for number in range(24 * 60)]
+    elsewhere.now_ms += 24 * 60 * MINUTE_MS
     after = following(elsewhere.path(), tmp_path / "exchange.json")
     pass_time(after, 24 * 60 * MINUTE_MS)
     assert [row["execType"] for row in after.rows("execution/list")].count("Funding") == 3
@@ -144,6 +158,7 @@ def test_prices_wait_for_what_was_missed_before_them(elsewhere: Elsewhere) -> No
     assert last(desk) == D(65_000)
     elsewhere.reachable = True
     elsewhere.candles = [candle(0, "65000", "66100", "64900", "65100")]
+    elsewhere.now_ms = desk.now_ms
     path.end_gap(OPENS_MS)
     pass_time(desk, 1_000)
     assert desk.status(order)["orderStatus"] == "Filled"
