@@ -401,11 +401,13 @@ def _after_fill(before: Trade, after: Trade) -> Trade:
     if opened_now == opened_before and after.exited_quantity == before.exited_quantity:
         return after if hit is after.first_target_hit else replace(after, first_target_hit=hit)
     borne = after.funding_since_entry_usdt
-    if opened_before and opened_now < opened_before:
+    if borne and opened_before and opened_now < opened_before:
         borne = borne * opened_now / opened_before
     began = after.first_fill_at
     if began is None and after.entered_quantity:
         began = after.last_fill_at or after.opened_at
+    if borne is after.funding_since_entry_usdt and hit is after.first_target_hit and began is after.first_fill_at:
+        return replace(after, verified=False) if after.verified else after
     return replace(after, funding_since_entry_usdt=borne, first_target_hit=hit, first_fill_at=began, verified=False)
 
 

@@ -28,10 +28,10 @@ from runtime.clock import Clock
 PRIVATE_TOPICS = ("order", "execution", "position", "wallet")
 # What an execution sets off has the interpreter to itself for so long: its order's, position's and wallet's rows come
 # right behind it, change nothing about the stop, and cost as much again to handle.
-RIGHT_OF_WAY_SECONDS = 0.006
+RIGHT_OF_WAY_SECONDS = 0.008
 # The socket's thread lets go of the interpreter as soon as it has handed the first execution over: what follows is not
 # even read for so long. Others that come while one has the right of way are handed over at once.
-STEP_ASIDE_SECONDS = 0.004
+STEP_ASIDE_SECONDS = 0.006
 _EXCERPT_CHARACTERS = 200
 _log = structlog.get_logger(__name__)
 

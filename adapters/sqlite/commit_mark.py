@@ -40,7 +40,7 @@ def mark_path(store: Path) -> Path:
 def read_mark(store: Path) -> Mark | None:
     """Give the mark beside a store; None when there is none or it fails its checksum."""
     try:
-        descriptor = os.open(_mark_file(store), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(mark_path(store), os.O_RDONLY | os.O_CLOEXEC)
         try:
             line = os.read(descriptor, _LENGTH)
         finally:
@@ -48,11 +48,6 @@ def read_mark(store: Path) -> Mark | None:
     except OSError:
         return None
     return _mark_of(line)
-
-
-@lru_cache(maxsize=4)  # it is opened before every request
-def _mark_file(store: Path) -> str:
-    return str(mark_path(store))
 
 
 @lru_cache(maxsize=4)  # it is asked before every request, and changes with every commit only
@@ -64,12 +59,6 @@ def _mark_of(line: bytes) -> Mark | None:
     except (ValueError, IndexError):
         return None
     return mark if whole else None
-
-
-def latest_epoch(store: Path) -> int:
-    """Give the epoch that last committed, as far as the mark tells; 0 when it does not. Any thread may ask."""
-    mark = read_mark(store)
-    return 0 if mark is None else mark.epoch
 
 
 class MarkWriter:
@@ -86,6 +75,17 @@ class MarkWriter:
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, line.encode(), 0)
+
+    def latest_epoch(self) -> int:
+        """Give the epoch that last committed; 0 when the mark does not tell. Any thread may ask.
+
+        Whoever opens the store after us writes into the same file: a mark is replaced in place, never removed.
+        """
+        try:
+            mark = None if self._descriptor is None else _mark_of(os.pread(self._descriptor, _LENGTH, 0))
+        except OSError:
+            mark = None
+        return 0 if mark is None else mark.epoch
 
     def close(self) -> None:
         if self._descriptor is not None:

@@ -28,7 +28,7 @@ from actors.errors import Fenced, GuardUsed, Unreachable
 from actors.messages.storing import Append, Forgotten, Guard, StoredStream, StreamSummary, UnsettledEffect
 from adapters.sqlite import instants
 from adapters.sqlite.backups import back_up
-from adapters.sqlite.commit_mark import Mark, MarkWriter, latest_epoch
+from adapters.sqlite.commit_mark import Mark, MarkWriter
 from adapters.sqlite.error_classes import as_outside_error
 from adapters.sqlite.guards import Guards
 from adapters.sqlite.integrity import library_note
@@ -280,7 +280,7 @@ class SqliteStore:
 
     def epoch_is_latest(self) -> bool:
         """Tell whether no later run has committed, by the mark beside the store. Any thread, no waiting."""
-        return latest_epoch(self.path) <= self.epoch
+        return self._mark.latest_epoch() <= self.epoch
 
     def backup(self, to: Path) -> None:
         """Write a whole, checked copy; needs everything committed (RuntimeError otherwise)."""

@@ -68,7 +68,7 @@ def test_what_comes_right_behind_an_execution_waits_once_and_unread(
 ) -> None:
     hear(socket, "execution", "order", "position", "wallet")
     assert clock.waits == [STEP_ASIDE_SECONDS, pytest.approx(RIGHT_OF_WAY_SECONDS - STEP_ASIDE_SECONDS)]
-    assert heard == ["execution at 0.000", "order at 0.006", "position at 0.006", "wallet at 0.006"]
+    assert heard == ["execution at 0.000", "order at 0.008", "position at 0.008", "wallet at 0.008"]
 
 
 def test_further_executions_wait_once_for_the_first_of_them(
@@ -77,7 +77,7 @@ def test_further_executions_wait_once_for_the_first_of_them(
     hear(socket, "execution", "execution", "execution.linear", "execution")
     assert clock.waits == [STEP_ASIDE_SECONDS]
     assert heard[0] == "execution at 0.000"
-    assert {each.partition(" at ")[2] for each in heard[1:]} == {"0.004"}
+    assert {each.partition(" at ")[2] for each in heard[1:]} == {"0.006"}
 
 
 def test_without_an_execution_just_before_nothing_waits(socket: VenueSocket, clock: Clock) -> None:
