@@ -90,6 +90,7 @@ class Leg:
     text: str = ""
     refusals: int = 0  # changes of it that the exchange refused in a row
     refused_at: datetime | None = None
+    cancel_refused: bool = False  # the last of these was a cancel
     in_doubt: bool = False  # gone by an answer, its end not yet read
     cancelled_by_us: bool = False
     reduced_away: bool = False  # the exchange cancelled it because the position had shrunk

@@ -100,12 +100,20 @@ def _is_ours(side: Side) -> bool:
 def in_force(side: Side) -> bool:
     """Tell whether the backstop holds against every fill: at the exchange, and in all that may still fill.
 
-    A trade's next entry attaches the backstop it was last told; orders on their way attach what they were sent with.
+    A trade's next entry attaches the backstop it was last told; orders on their way attach what they were sent with:
+    that holds too where it lies farther out, which is where an entry keeps it that the backstop has passed.
     """
     if side.backstop is None or side.placing or not (side.flat or side.exchange_stop == side.backstop):
         return False
     filling = (each for each in side.slices.values() if each.stop_price is not None)
-    return all({each.backstop_price, *each.attached_stops} == {side.backstop} for each in filling)
+    return all(
+        each.backstop_price == side.backstop
+        and all(
+            attached == side.backstop or is_outward(side.position_side, attached, side.backstop)
+            for attached in each.attached_stops
+        )
+        for each in filling
+    )
 
 
 def standing(turn: Turn, question: BackstopQuestion) -> BackstopStanding:

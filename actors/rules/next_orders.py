@@ -142,7 +142,8 @@ class _Draft:
         )
 
     def cancel(self, leg: Leg) -> None:
-        if _settled(leg) and not self.paused(leg.refused_at, leg.refusals):
+        """Cancel at once, whatever amends of it were refused; what was refused to be cancelled waits like they do."""
+        if _settled(leg) and not self.paused(leg.refused_at, leg.refusals if leg.cancel_refused else 0):
             self.requests.append(
                 CancelRequested(
                     effect_key=f"{leg.client_order_id}/cancel/{leg.changes + 1}",
@@ -375,9 +376,17 @@ def _keep_entry(draft: _Draft, leg: Leg, *, over: bool) -> None:
     if over:
         draft.cancel(leg)
         return
-    moved = leg.attached_stop != draft.trade.backstop_price
+    moved = leg.attached_stop != draft.trade.backstop_price and _can_carry(leg, draft.trade)
     if moved and _settled(leg) and not draft.paused(leg.refused_at, leg.refusals):
         draft.amend(leg, attached_stop=draft.trade.backstop_price)
+
+
+def _can_carry(leg: Leg, trade: Trade) -> bool:
+    """Tell whether an entry can attach the backstop: the exchange takes none on the wrong side of the entry's price.
+
+    A stop that was tightened past a waiting entry leaves that one with the backstop it has, which lies farther out.
+    """
+    return leg.price is None or (leg.price - trade.backstop_price) * trade.side.sign > 0
 
 
 def entries_over(trade: Trade) -> bool:

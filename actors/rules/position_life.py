@@ -187,8 +187,9 @@ def _settled_change(trade: Trade, leg: Leg, pending: PendingChange, fact: Effect
         leg = replace(
             leg,
             in_doubt=True,
-            refusals=leg.refusals + 1,
+            refusals=leg.refusals + 1 if leg.cancel_refused is pending.cancels else 1,
             refused_at=fact.settled_at,
+            cancel_refused=pending.cancels,
             code=fact.code,
             text=fact.text,
         )
@@ -197,7 +198,7 @@ def _settled_change(trade: Trade, leg: Leg, pending: PendingChange, fact: Effect
 
 
 def _done(leg: Leg, pending: PendingChange, fact: EffectSettled) -> Leg:
-    leg = replace(leg, refusals=0, refused_at=None)
+    leg = replace(leg, refusals=0, refused_at=None, cancel_refused=False)
     if pending.cancels:
         # An acknowledged cancel may still have lost against a fill: executions go on counting, reports refine.
         return _end(replace(leg, cancelled_by_us=True), LegState.CANCELLED, fact.settled_at)

@@ -329,6 +329,16 @@ def test_a_second_trade_begins_only_when_exchange_and_entries_have_the_backstop(
     assert desk.admitted() == ["B"]
 
 
+def test_an_entry_whose_backstop_lies_farther_out_keeps_nobody_waiting(desk: Desk) -> None:
+    """The backstop has passed it: the exchange takes no nearer one for it, and the farther one guards B's stop too."""
+    desk.take(slice_of("A", attached_stops=(Decimal("1.09"),)))
+    desk.read(position())
+    assert desk.admit(admission("B", "1.10")) is None
+    desk.settle(desk.stop_keys()[0])
+    desk.take(slice_of("A", backstop="1.0967", attached_stops=(Decimal("1.09"), Decimal("1.0967"))))
+    assert desk.admitted() == ["B"]
+
+
 def test_entries_first_and_the_exchange_last_makes_no_difference(desk: Desk) -> None:
     desk.take(slice_of("A"))
     desk.read(position())

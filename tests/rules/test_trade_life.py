@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
+from actors.messages.exit_facts import EntriesExpired
 from actors.messages.orders import (
     AmendOrder,
     CancelOrder,
@@ -344,6 +345,43 @@ def test_an_entry_that_somebody_cancelled_is_rebuilt_with_the_backstop_of_the_da
 def test_a_moved_backstop_is_brought_to_the_pending_entries(building: Stage) -> None:
     building.take(BackstopMoved(stop_price=D("1.14")))
     assert building.requests() == ["amend E1 backstop 1.14", "amend E2 backstop 1.14"]
+
+
+@pytest.mark.parametrize("backstop", ["1.18", "1.185"])
+def test_an_entry_that_the_backstop_has_passed_keeps_the_one_it_carries(building: Stage, backstop: str) -> None:
+    """The second entry waits at 1.18: the exchange takes no stop for it there or above."""
+    building.take(BackstopMoved(stop_price=D(backstop)))
+    assert building.requests() == [f"amend E1 backstop {backstop}"]
+
+
+def test_a_cancel_does_not_wait_for_an_amend_that_was_refused_again_and_again(building: Stage) -> None:
+    building.fill(Role.ENTRY, "40")
+    building.settle_all()
+    building.take(BackstopMoved(stop_price=D("1.14")))
+    for _ in range(6):
+        building.settle(Settlement.REJECTED, only="amend E2", code=10001)
+        building.report(Role.ENTRY, OrderState.WORKING, index=2)
+        building.now += timedelta(seconds=20)
+        building.take(None)
+    building.settle(Settlement.REJECTED, only="amend E2", code=10001)
+    building.report(Role.ENTRY, OrderState.WORKING, index=2)
+    building.take(EntriesExpired(reason="time", price=None, expired_at=building.now))
+    assert "cancel E2" in building.requests()
+
+
+def test_a_cancel_that_is_refused_is_repeated_at_growing_pauses(building: Stage) -> None:
+    building.take(EntriesExpired(reason="time", price=None, expired_at=building.now))
+    waits = []
+    for _ in range(3):
+        building.settle(Settlement.REJECTED, only="cancel E2", code=10001)
+        building.report(Role.ENTRY, OrderState.WORKING, index=2)
+        assert "cancel E2" not in building.requests()
+        assert building.last is not None
+        waits.append(building.last.wake_after_seconds)
+        building.now += timedelta(seconds=5)
+        building.take(None)
+    assert waits == sorted(waits)
+    assert waits[0] < waits[2]
 
 
 def test_a_trade_whose_entries_are_all_refused_ends() -> None:
