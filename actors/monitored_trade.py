@@ -36,6 +36,24 @@ class RunIdentity:
 
 
 class MonitoredTrade(Actor):
+    # Slots, here and below: with more than thirty attributes every monitor would keep a dict of its own, 1.6 kB of it.
+    __slots__ = (
+        "_account",
+        "_begun_epoch",
+        "_client",
+        "_confirming",
+        "_guarded",
+        "_identity",
+        "_promised",
+        "_sequence",
+        "_settled_at",
+        "_stream",
+        "_symbol",
+        "_taking_up",
+        "_trade",
+        "_trade_id",
+    )
+
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         self._account = account
         self._symbol = symbol
@@ -48,7 +66,7 @@ class MonitoredTrade(Actor):
         self._confirming = False  # somebody waits for what is being committed to be durable
         self._taking_up = False  # while the exchange is searched for what was forgotten
         self._begun_epoch = 0  # of the run that opened it
-        self._settled_at: dict[str, datetime] = {}  # by client order id: the last outcome of a request
+        self._settled_at: dict[str, datetime] = {}  # by client order id: outcomes no reading has seen yet
         self._promised: dict[str, None] = {}  # requests whose outcome is not journalled yet
         self._guarded = trade_guard.Guarded()
 

@@ -40,6 +40,8 @@ __all__ = ["PositionMonitor", "RunIdentity"]
 
 
 class PositionMonitor(TradeChanges):
+    __slots__ = ("_told_slice", "_told_stop_late", "_told_triggers", "_watching_stop")
+
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         super().__init__(account=account, symbol=symbol, trade_id=trade_id, identity=identity)
         self._told_slice: SliceReported | None = None
@@ -103,7 +105,7 @@ class PositionMonitor(TradeChanges):
             if self._known.phase is Phase.CLOSED:
                 self.context.stop()
         else:
-            self._asked.discard(message.about)
+            self._asked.pop(message.about, None)
             self._read_doubtful()
 
     def _take_up(self, stored: StoredStream) -> None:

@@ -47,6 +47,7 @@ class ReconcilerTerms:
 
     deadline_seconds: float = 20.0  # for one whole reading, or, if that is more, for each trade that is known ...
     trade_seconds: float = 0.008  # ... so long: five orders at 33 pages of 50 a second take 0.003
+    most_doublings: int = 4  # of that, one for each reading in a row that ran out of it: slow is not silent
     stream_patience_seconds: float = 1.0  # for the stream to come up, before the first reading begins without it
     first_serves_seconds: float = 20.0  # so long after its beginning the first reading serves who comes late
     overlap_seconds: float = 60.0  # executions may be listed late: each reading begins this long before the last one
@@ -124,6 +125,8 @@ class Reconciler(Actor):
         self._first: _First | None = None  # that reading, once handed round
         self._read_until: datetime | None = None  # executions up to here have been read
         self._failures = 0
+        self._doublings = 0  # of the patience for a reading
+        self._patience = 0.0  # seconds, for the one under way
         self._failing_since: datetime | None = None
         self._failure_told = False
         self._told_uncovered: tuple[Uncovered, ...] = ()
@@ -220,7 +223,8 @@ class Reconciler(Actor):
     def _ask_client(self, question: SnapshotQuestion | ExecutionsQuestion, tag: str) -> None:
         trades = max(len(self._triggers), len(self._serving or {}))
         patience = max(self._terms.deadline_seconds, trades * self._terms.trade_seconds)
-        self.context.ask(addresses.client(self._account), question, timeout_seconds=patience, tag=tag)
+        self._patience = patience * 2**self._doublings
+        self.context.ask(addresses.client(self._account), question, timeout_seconds=self._patience, tag=tag)
 
     def _executions_since(self, askers: dict[str, _Wish]) -> datetime:
         known = self._read_until
@@ -267,6 +271,8 @@ class Reconciler(Actor):
     def _on_no_answer(self, message: NotAnswered) -> None:
         if message.tag in {"snapshot", "executions"}:
             self._half = None
+            if message.reason == "timed_out":
+                self._doublings = min(self._doublings + 1, self._terms.most_doublings)
             self._on_failure(message)
         else:
             self._prices.pop(str(message.tag), None)
@@ -280,6 +286,8 @@ class Reconciler(Actor):
             recovered = ReconcileRecovered(account=self._account, at=self.context.now())
             self.context.tell(addresses.HEALTH, recovered)
         self._failures, self._failing_since = 0, None
+        if (snapshot.finished_at - snapshot.started_at).total_seconds() < self._patience / 4:
+            self._doublings = max(0, self._doublings - 1)  # else the next one may well take as long
         self._hand_round(snapshot, askers)
         self._tell_cover(snapshot)
         if self._waiting:

@@ -18,6 +18,7 @@ standfast            only store and accounts escalate to the root; past its limi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,8 @@ from runtime.circuit_breaker import CircuitBreaker
 
 MONITOR_INTENSITY = Intensity(max_restarts=5, within_seconds=60.0)
 MONITOR_HANDLER_SECONDS = 10.0  # pure rules take milliseconds: one that takes this long hangs
+# Without the outcome its request would be on its way for ever; one it can never take parks it, and is told.
+_MONITORS_POISON = {EffectSettled: PoisonPolicy.INSIST}
 ROOM_HANDLER_SECONDS = 40.0  # everybody else's: longer than any call they make may take
 
 
@@ -182,20 +185,34 @@ def _account(world: World, name: str) -> Spec:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _OneTrade:
+    """What the actors of a trade are made of; as two partials it would be half a kilobyte more for each trade."""
+
+    account: str
+    symbol: str
+    trade_id: str
+    identity: RunIdentity
+
+    def monitor(self) -> Actor:
+        return PositionMonitor(account=self.account, symbol=self.symbol, trade_id=self.trade_id, identity=self.identity)
+
+    def guardian(self) -> Actor:
+        return Guardian(account=self.account, trade_id=self.trade_id)
+
+
 def monitor_spec(world: World, account: str, symbol: str, trade_id: str) -> ChildSpec:
     """Describe one trade's monitor: it ends with its trade, and is parked under a guardian when it keeps crashing."""
+    trade = _OneTrade(account, sys.intern(symbol), sys.intern(trade_id), world.identity)
     return ChildSpec(
         addresses.monitor_name(symbol, trade_id),
-        partial(PositionMonitor, account=account, symbol=symbol, trade_id=trade_id, identity=world.identity),
+        trade.monitor,
         restart=TRANSIENT,
         intensity=world.monitor_intensity,
         on_exhausted=OnExhausted.PARK,
-        parking=Parking(
-            stand_in=partial(Guardian, account=account, trade_id=trade_id), retry_seconds=world.park_retry_seconds
-        ),
+        parking=Parking(stand_in=trade.guardian, retry_seconds=world.park_retry_seconds),
         handler_deadline_seconds=MONITOR_HANDLER_SECONDS,
-        # Without the outcome its request would be on its way for ever; one it can never take parks it, and is told.
-        poison={EffectSettled: PoisonPolicy.INSIST},
+        poison=_MONITORS_POISON,
     )
 
 

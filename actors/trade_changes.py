@@ -53,6 +53,8 @@ class _Wish:
 
 
 class TradeChanges(TradePrices):
+    __slots__ = ("_look_pause", "_looking", "_recorded", "_wishes")
+
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         super().__init__(account=account, symbol=symbol, trade_id=trade_id, identity=identity)
         self._wishes: dict[str, _Wish] = {}  # being judged

@@ -27,11 +27,13 @@ FIGURES_SECONDS = 2.0  # before executions that have not come by themselves are 
 
 
 class TradeReadings(MonitoredTrade):
+    __slots__ = ("_asked", "_figures_pause", "_reading_figures", "_reading_wanted_at", "_reconciled")
+
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         super().__init__(account=account, symbol=symbol, trade_id=trade_id, identity=identity)
         self._reconciled = False
         self._reading_wanted_at: datetime | None = None
-        self._asked: set[str] = set()  # client order ids whose state is being asked for
+        self._asked: dict[str, None] = {}  # client order ids whose state is being asked for
         self._reading_figures = False
         self._figures_pause = FIGURES_SECONDS
 
@@ -61,6 +63,8 @@ class TradeReadings(MonitoredTrade):
             settled_at = self._settled_at.get(order.client_order_id or "")
             if settled_at is None or settled_at < message.started_at:  # else it may show what we have changed since
                 self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))
+        if self._settled_at:  # readings come in the order in which they began: none that comes now is older than these
+            self._settled_at = {name: at for name, at in self._settled_at.items() if at >= message.started_at}
         listed = {order.client_order_id for order in message.orders}
         settled_before = message.started_at - timedelta(seconds=1)
         for leg in self._known.legs:
@@ -101,12 +105,12 @@ class TradeReadings(MonitoredTrade):
     def _ask_for_order(self, client_order_id: str) -> None:
         if client_order_id in self._asked:
             return
-        self._asked.add(client_order_id)
+        self._asked[client_order_id] = None
         question = OrderQuestion(symbol=self._symbol, client_order_id=client_order_id)
         self.context.ask(self._client, question, timeout_seconds=20, tag=client_order_id)
 
     def _on_order_read(self, client_order_id: str, message: Answered) -> None:
-        self._asked.discard(client_order_id)
+        self._asked.pop(client_order_id, None)
         leg = self._known.leg(client_order_id)
         if leg is None:
             return
@@ -123,7 +127,7 @@ class TradeReadings(MonitoredTrade):
 
         Its intent may be old: a request is repeated when it did not arrive, and listings lag behind what they list.
         """
-        instants = (leg.requested_at, leg.reported_at, self._settled_at.get(leg.client_order_id))
+        instants = (leg.requested_at, leg.reported_at, leg.settled_at, self._settled_at.get(leg.client_order_id))
         return max(instant for instant in instants if instant is not None)
 
     def _read_doubtful(self) -> None:

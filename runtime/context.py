@@ -99,6 +99,10 @@ class Context:
         if not isinstance(last.message, type):
             self.envelope = type(last)(type(last.message), None, last.cause, last.id, last.sent_at, None)
             self._log = None
+            if not self.timers:  # an emptied dict keeps the room it once needed
+                self.timers = None
+            if not self.asks:
+                self.asks = None
 
     @property
     def sender(self) -> str | None:

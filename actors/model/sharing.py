@@ -21,6 +21,8 @@ Value = TypeVar("Value")
 MOST_KEPT = 10_000
 _EVERYWHERE = (Instrument, FeeRates, TradeParameters)  # alike in many trades
 _kept: dict[Any, Any] = {}
+SHORT_DIGITS = 2  # fractions, leverages, fees: few enough to be everybody's
+_short: dict[Any, Any] = {}
 
 
 def shared(value: Value) -> Value:
@@ -31,7 +33,9 @@ def shared(value: Value) -> Value:
 def _shared(value: Any, seen: dict[Any, Any]) -> Any:
     match value:
         case Decimal():
-            return seen.setdefault(value.as_tuple(), value)  # 1.0 and 1.00 are written differently
+            written = value.as_tuple()  # 1.0 and 1.00 are written differently
+            table = _short if len(written.digits) <= SHORT_DIGITS else seen
+            return table.setdefault(written, value)
         case datetime():
             return seen.setdefault(value, value.astimezone(UTC)) if value.tzinfo is not None else value
         case str() if type(value) is str:

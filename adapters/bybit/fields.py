@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 Row: TypeAlias = Mapping[str, Any]
@@ -34,13 +35,19 @@ def amount(row: Row, *names: str) -> Decimal | None:
         value = row.get(name)
         if value is None or value == "" or isinstance(value, bool):
             continue
-        try:
-            number = Decimal(str(value))
-        except InvalidOperation:
-            continue
-        if number.is_finite():
+        number = _number(str(value))
+        if number is not None:
             return number
     return None
+
+
+@lru_cache(maxsize=1024)  # one object for the same figure: an order's price and size stand in many rows
+def _number(written: str) -> Decimal | None:
+    try:
+        number = Decimal(written)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def price(row: Row, *names: str) -> Decimal | None:

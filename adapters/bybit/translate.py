@@ -15,6 +15,7 @@ Source: Bybit v5 documentation, pages order/open-order, position/position, order
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -96,8 +97,8 @@ def order(row: Row) -> ObservedOrder:
     limit = price(row, "price")
     return ObservedOrder(
         order_id=required_text("an order", row, "orderId"),
-        client_order_id=text(row, "orderLinkId") or None,
-        symbol=required_text("an order", row, "symbol"),
+        client_order_id=sys.intern(text(row, "orderLinkId")) or None,  # its trade has this very text already
+        symbol=sys.intern(required_text("an order", row, "symbol")),
         order_side=_side("an order", row),
         kind=_kind(row, limit),
         state=_STATES.get(status, OrderState.WORKING),

@@ -3,6 +3,7 @@
 Enters: an account and the parameters of one request. Stays out: HTTP, signatures, rate limits.
 """
 
+import heapq
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from adapters.simulated import v5_requests as ask
 from adapters.simulated.exchange import Exchange
 from adapters.simulated.records import Account, Order
 from adapters.simulated.refusals import TOO_MANY_VISITS, Refusal, bad_parameter
-from adapters.simulated.v5_paging import listed, page
+from adapters.simulated.v5_paging import listed, page, position
 from adapters.simulated.v5_requests import Params
 from adapters.simulated.venue import position_index
 
@@ -137,10 +138,8 @@ class AccountEndpoints:
         else:
             wanted = self._selector(params, required=True)
             if ask.whole(params, "openOnly", default=0, low=0, high=2) == 0:
-                candidates = [order for orders in account.open_orders.values() for order in orders.values()]
-                candidates.sort(key=_number)
-            else:
-                candidates = [order for order in account.orders.values() if not order.is_open][-MOST_RECENT_CLOSED:]
+                return self._order_page(_newest_open(account, wanted, kind, params), params)
+            candidates = [order for order in account.orders.values() if not order.is_open][-MOST_RECENT_CLOSED:]
             found = [order for order in reversed(candidates) if wanted(order)]
         return self._order_page([order for order in found if _passes(order, kind)], params)
 
@@ -170,7 +169,7 @@ class AccountEndpoints:
 
     def _order_page(self, found: list[Order], params: Params) -> Result:
         cursor = ask.word(params, "cursor", default="")
-        shown, following = page(found, _number, cursor, ask.limit(params, default=20, most=50))
+        shown, following = page(found, _number, cursor, _order_limit(params))
         return listed([v5_rows.order(order) for order in shown], following)
 
     def executions(self, account: Account, params: Params) -> Result:
@@ -348,6 +347,22 @@ class AccountEndpoints:
 
 def _number(order: Order) -> int:
     return order.number
+
+
+def _order_limit(params: Params) -> int:
+    return ask.limit(params, default=20, most=50)
+
+
+def _newest_open(account: Account, wanted: Callable[[Order], bool], kind: str, params: Params) -> list[Order]:
+    """A page of open orders and one more, newest first, without sorting all of them for each page."""
+    after = position(ask.word(params, "cursor", default=""))
+    further = (
+        order
+        for orders in account.open_orders.values()
+        for order in orders.values()
+        if (after is None or order.number < after) and wanted(order) and _passes(order, kind)
+    )
+    return heapq.nlargest(_order_limit(params) + 1, further, key=_number)
 
 
 def _receipt(order: Order) -> Result:

@@ -23,7 +23,7 @@ def page(items: Sequence[Item], number: Callable[[Item], int], cursor: str, limi
         Refusal: 10001, the cursor is not one of ours.
 
     """
-    after = _read(cursor)
+    after = position(cursor)
     rest = [item for item in items if after is None or number(item) < after]
     shown = rest[:limit]
     more = len(rest) > limit
@@ -34,7 +34,13 @@ def _write(number: int) -> str:
     return quote(f"row:{number},{number}", safe="")
 
 
-def _read(cursor: str) -> int | None:
+def position(cursor: str) -> int | None:
+    """The number of the last item shown, None before the first.
+
+    Raises:
+        Refusal: 10001, the cursor is not one of ours.
+
+    """
     if not cursor:
         return None
     plain = unquote(unquote(cursor))

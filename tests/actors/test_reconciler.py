@@ -205,6 +205,14 @@ def test_stream_that_is_back_ends_the_hurry(world: AccountWorld) -> None:
     assert readings(world) == before
 
 
+def test_account_that_cannot_be_read_in_time_is_given_more_time(world: AccountWorld) -> None:
+    world.system.tell(RECONCILER, SnapshotWanted(path=MONITOR))
+    for _ in range(150):
+        world.hang(OpenOrdersReading, 30.0)  # slow, not silent: whichever call is made next answers after 30 s
+        world.pass_time(1)
+    assert any(isinstance(message, TradeSnapshot) for message in world.inbox(MONITOR))
+
+
 # --- one reading for all ---------------------------------------------------------------------------------------
 def test_requests_made_during_a_reading_share_the_next_one(world: AccountWorld) -> None:
     world.hang(OpenOrdersReading, 2.0)
