@@ -19,7 +19,7 @@ standfast            only store and accounts escalate to the root; past its limi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -64,7 +64,7 @@ from runtime.circuit_breaker import CircuitBreaker
 MONITOR_INTENSITY = Intensity(max_restarts=5, within_seconds=60.0)
 MONITOR_HANDLER_SECONDS = 10.0  # pure rules take milliseconds: one that takes this long hangs
 # Without the outcome its request would be on its way for ever; one it can never take parks it, and is told.
-_MONITORS_POISON = {EffectSettled: PoisonPolicy.INSIST}
+_MONITORS_POISON: Mapping[type, PoisonPolicy] = {EffectSettled: PoisonPolicy.INSIST}
 ROOM_HANDLER_SECONDS = 40.0  # everybody else's: longer than any call they make may take
 
 

@@ -59,12 +59,7 @@ class TradeReadings(MonitoredTrade):
         for execution in message.executions:
             self._take(execution)
         self._take(ExecutionsRead(read_at=message.started_at))
-        for order in message.orders:
-            settled_at = self._settled_at.get(order.client_order_id or "")
-            if settled_at is None or settled_at < message.started_at:  # else it may show what we have changed since
-                self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))
-        if self._settled_at:  # readings come in the order in which they began: none that comes now is older than these
-            self._settled_at = {name: at for name, at in self._settled_at.items() if at >= message.started_at}
+        self._take_orders(message)
         listed = {order.client_order_id for order in message.orders}
         settled_before = message.started_at - timedelta(seconds=1)
         for leg in self._known.legs:
@@ -80,6 +75,14 @@ class TradeReadings(MonitoredTrade):
         if self._known.phase is Phase.CLOSED:
             # Brought back for a report it knew already: let what else is on its way arrive, then go.
             self.context.start_timer("again/closed", CLOSED_LINGER_SECONDS, AskAgain(about="closed"))
+
+    def _take_orders(self, message: TradeSnapshot) -> None:
+        for order in message.orders:
+            settled_at = self._settled_at.get(order.client_order_id or "")
+            if settled_at is None or settled_at < message.started_at:  # else it may show what we have changed since
+                self._take(OrderReported(account=self._account, order=order, read_at=message.started_at))
+        # Readings come in the order in which they began: to none that comes now will these outcomes be news.
+        self._settled_at = {name: at for name, at in self._settled_at.items() if at >= message.started_at}
 
     def _take_up_forgotten(self, message: TradeSnapshot) -> None:
         """Find at the exchange what a lost memory had sent, before anything is wanted anew."""
