@@ -116,8 +116,10 @@ class PositionMonitor(TradeChanges):
         self._trade = shared(fold(stored.facts))
         self._sequence = stored.sequence
         self._begun_epoch = stored.begun_epoch
-        for fact in stored.facts:
-            self._note_outcome(fact)
+        for leg in self._trade.legs:
+            outcome_at = leg.settled_at or leg.ended_at
+            if outcome_at is not None:
+                self._settled_at[leg.client_order_id] = outcome_at
         for unsettled in stored.unsettled:
             # Its outcome may have been lost with an earlier life of this monitor; the client looks before it sends.
             if unsettled.effect.owner == self.context.path:

@@ -150,9 +150,9 @@ def execution(row: Row, account: str) -> ExecutionReported:
     return ExecutionReported(
         account=account,
         execution_id=required_text("an execution", row, "execId"),
-        symbol=required_text("an execution", row, "symbol"),
+        symbol=sys.intern(required_text("an execution", row, "symbol")),
         order_id=text(row, "orderId"),
-        client_order_id=text(row, "orderLinkId") or None,
+        client_order_id=sys.intern(text(row, "orderLinkId")) or None,
         order_side=_side("an execution", row),
         kind=_EXECUTION_KINDS.get(text(row, "execType") or "Trade", ExecutionKind.OTHER),
         quantity=required_amount("an execution", row, "execQty"),
