@@ -22,7 +22,7 @@ from runtime import handles
 
 
 class TradePrices(TradeReadings):
-    __slots__ = ("_best", "_price", "_priced_at", "_subscribed")
+    __slots__ = ("_best", "_held_since", "_price", "_priced_at", "_subscribed")
 
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
         super().__init__(account=account, symbol=symbol, trade_id=trade_id, identity=identity)

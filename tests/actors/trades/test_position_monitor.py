@@ -19,6 +19,7 @@ from actors.messages.storing import Append, Appended, AppendRefused, LoadStream,
 from actors.messages.trading import TradeAccepted, TradeClosed, TradeQuestion
 from actors.model.order import OrderIntent, OrderState
 from actors.model.trade import LegState, Role
+from actors.position_monitor import PositionMonitor
 from actors.rules import next_orders
 from runtime import ActorRestarted, InjectedFault, Refused
 from tests.actors.conftest import Mishap
@@ -368,6 +369,12 @@ def test_a_trade_that_closes_before_its_cancels_are_clear_leaves_no_promise_behi
     world.report_order(entry.client_order_id)  # the stream says how
     world.until(lambda: not world.live_rows())
     assert world.unsettled(CLIENT) == []
+
+
+def test_a_monitor_has_slots_for_all_it_keeps(world: TradeWorld) -> None:
+    """One attribute without a slot, and each of a thousand monitors keeps a dict for it."""
+    monitor = PositionMonitor(account="main", symbol="XRPUSDT", trade_id="7K3Q9X", identity=world.identity)
+    assert vars(monitor) == {}
 
 
 # --- the guard --------------------------------------------------------------------------------------------------------
