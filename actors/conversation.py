@@ -324,6 +324,11 @@ class Conversation(Actor):
         self._owed.append((self._changes, self.context.defer_reply()))
         return LATER
 
+    def _open(self, update_id: int) -> bool:
+        """Tell whether a command has no outcome yet: of several questions asked for it the first silence may end it."""
+        ending = self._endings.get(update_id)
+        return ending is not None and ending.screen is None
+
     # --- answers and silences ---------------------------------------------------------------------------------------
     @handles(Answered)
     def _on_answered(self, answer: Answered) -> None:
@@ -334,7 +339,7 @@ class Conversation(Actor):
                 self._on_written()
             case _Showing(update_id=update_id):
                 self._on_shown(update_id, answer.value)
-            case Step(update_id=update_id) as step if update_id in self._endings:
+            case Step(update_id=update_id) as step if self._open(update_id):
                 self.on_step(step, answer.value)
 
     @handles(NotAnswered)
@@ -349,10 +354,10 @@ class Conversation(Actor):
                 unclear = silence.reason not in {"refused", "dead"}
                 outcome = ScreenNotShown(permanent=False, unclear=unclear, retry_after_seconds=None, text=silence.error)
                 self._on_shown(update_id, outcome)
-            case Step(update_id=update_id) as step if update_id in self._endings:
+            case Step(update_id=update_id) as step if self._open(update_id):
                 self.on_silent_step(step, silence)
 
     @handles(_Again)
     def _on_again(self, again: _Again) -> None:
-        if again.step.update_id in self._endings:
+        if self._open(again.step.update_id):
             self.on_step_again(again.step)

@@ -57,6 +57,7 @@ class PendingChange:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     attached_stop: Decimal | None = None
+    seen: bool = False  # the exchange has shown it: what it shows from then on is newer than this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

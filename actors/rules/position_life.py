@@ -202,6 +202,8 @@ def _done(leg: Leg, pending: PendingChange, fact: EffectSettled) -> Leg:
     if pending.cancels:
         # An acknowledged cancel may still have lost against a fill: executions go on counting, reports refine.
         return _end(replace(leg, cancelled_by_us=True), LegState.CANCELLED, fact.settled_at)
+    if pending.seen:
+        return _filled_up(leg, fact.settled_at)  # an earlier change that arrives late may have undone it meanwhile
     leg = replace(
         leg,
         quantity=leg.quantity if pending.quantity is None else pending.quantity,
@@ -339,7 +341,9 @@ def _report(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
         reported_fee_usdt=order.fee_usdt if more else leg.reported_fee_usdt,
         reported_at=leg.reported_at if older else order.updated_at or leg.reported_at,
     )
-    if leg.pending is None and not older:
+    if leg.pending is not None and not leg.pending.seen and not older and _shows(order, leg.pending):
+        leg = replace(leg, pending=replace(leg.pending, seen=True))
+    if (leg.pending is None or leg.pending.seen) and not older:
         leg = replace(
             leg,
             quantity=leg.quantity if leg.quantity == order.quantity else order.quantity,  # one object for one figure
@@ -362,6 +366,17 @@ def _report(trade: Trade, leg: Leg, order: ObservedOrder) -> Trade:
         latest = max(filter(None, (trade.last_fill_at, order.updated_at)))
         changed = replace(changed, last_fill_at=latest)
     return _after_fill(trade, changed)
+
+
+def _shows(order: ObservedOrder, change: PendingChange) -> bool:
+    """Tell whether the exchange holds what a change on its way asks for."""
+    wanted = (
+        (change.quantity, order.quantity),
+        (change.price, order.price),
+        (change.trigger_price, order.trigger_price),
+        (change.attached_stop, order.attached_stop),
+    )
+    return not change.cancels and all(asked is None or asked == found for asked, found in wanted)
 
 
 def _order_absent(trade: Trade, fact: OrderAbsent) -> Trade:

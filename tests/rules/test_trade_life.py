@@ -613,6 +613,31 @@ def test_a_rung_filled_while_its_growth_is_unanswered_is_told_once_the_answer_co
     assert building.told.count("rung_filled") == 1
 
 
+def test_what_the_exchange_shows_after_a_change_was_seen_stands_against_its_late_outcome(building: Stage) -> None:
+    """An earlier amend, acknowledged long ago, may take effect behind the one that followed it."""
+    building.fill(Role.ENTRY, "40")
+    building.settle_all()
+    building.fill(Role.ENTRY, "60")
+    building.report(Role.TARGET, OrderState.WORKING, quantity="85")  # what is asked for now
+    building.report(Role.TARGET, OrderState.WORKING, quantity="34")  # the one before, late
+    building.settle(only="amend T1")
+    leg = building.trade.live_leg(Role.TARGET, 1)
+    assert leg is not None
+    assert leg.quantity == D(34)
+    assert "amend T1 quantity 85" in " ".join(building.requests())
+
+
+def test_what_the_exchange_shows_before_a_change_was_seen_is_older_than_its_outcome(building: Stage) -> None:
+    building.fill(Role.ENTRY, "40")
+    building.settle_all()
+    building.fill(Role.ENTRY, "60")
+    building.report(Role.TARGET, OrderState.WORKING, quantity="34")
+    building.settle(only="amend T1")
+    leg = building.trade.live_leg(Role.TARGET, 1)
+    assert leg is not None
+    assert leg.quantity == D(85)
+
+
 # --- leaving -----------------------------------------------------------------------------------------------------
 def test_a_rung_that_is_refused_to_shrink_to_a_small_worth_is_cancelled(monitoring: Stage) -> None:
     for index in range(2, 5):
