@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
-from actors.messages.accounts import AccountSnapshot, BookQuestion, SnapshotQuestion
+from actors.messages.accounts import SnapshotQuestion
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
@@ -37,14 +37,13 @@ from actors.rules import change_screens, emergency_screen, guard_screens, health
 from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
+from adapters.assembly.verifying import READ_SECONDS, TRADE_SECONDS, findings_of
 from adapters.cli.terminal_words import in_a_terminal
 from runtime import ActorDead, AskFailed, AskTimeout, Refused
 
 Answer: TypeAlias = dict[str, Any]
 ReadPlan: TypeAlias = Callable[[str], TradePlan | tuple[Refusal, ...]]
 
-TRADE_SECONDS = 40.0
-READ_SECONDS = 5.0
 VERIFY_PAUSE_SECONDS = 1.5
 
 codec.register(TradePlan, OrderPreview, TradeReading, TradeAccepted, TradeChanged)
@@ -241,23 +240,8 @@ class Verbs:
         }
 
     def _findings(self, abouts: tuple[str, ...]) -> tuple[verification.Finding, ...]:
-        ask = self._daemon.system.ask
-        trades = ask(addresses.DESK, TradesQuestion(), timeout_seconds=TRADE_SECONDS)
-        snapshots, foreign = [], []
-        for account in self._daemon.accounts:
-            question = SnapshotQuestion(executions_since=None)
-            snapshot: AccountSnapshot = ask(addresses.client(account), question, timeout_seconds=TRADE_SECONDS)
-            snapshots.append(snapshot)
-            symbols = {
-                each.symbol for each in (*trades, *snapshot.positions) if getattr(each, "account", account) == account
-            }
-            for symbol in sorted(symbols):
-                book = ask(addresses.position_book(account), BookQuestion(symbol=symbol), timeout_seconds=READ_SECONDS)
-                for side, quantity in (("long", book.foreign_long), ("short", book.foreign_short)):
-                    foreign.append(verification.Foreign(account=account, symbol=symbol, side=side, quantity=quantity))
-        return verification.findings(
-            trades, snapshots, foreign, installation=self._daemon.identity.installation, abouts=abouts
-        )
+        daemon = self._daemon
+        return findings_of(daemon.system, daemon.accounts, installation=daemon.identity.installation, abouts=abouts)
 
     def _guards(self, question: object, screen: Callable[..., Screen]) -> Answer:
         reading: GuardsReading = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.assembly.simulation.faults import COUNTS, RATES, Faults, draw_faults, given_faults
+from adapters.assembly.simulation.features import Features
 from adapters.assembly.simulation.scenario import Scenario, draw_scenario
 
 TRADES_AN_HOUR = 10.0
@@ -74,6 +75,7 @@ def draw_case(
     without: Iterable[str] = (),
     optioned: float | None = None,
     guards: str | None = None,
+    features: Features | None = None,
 ) -> Case:
     """Draw a world from its seed, with a random subset of the faults.
 
@@ -84,10 +86,13 @@ def draw_case(
         without: names of faults that are left out.
         optioned: share of the plans with options; None draws it.
         guards: which limits the desk has; None draws them.
+        features: what of the whole desk it uses; None draws it.
 
     """
     faults = draw_faults(seed, without=without)
-    scenario = draw_scenario(seed, hours=hours, trades_an_hour=trades_an_hour, optioned=optioned, guards=guards)
+    scenario = draw_scenario(
+        seed, hours=hours, trades_an_hour=trades_an_hour, optioned=optioned, guards=guards, features=features
+    )
     return Case(scenario=scenario, rates=faults.rates, counts=faults.counts)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from actors.messages.accounts import EnsureLeverage
 from actors.messages.orders import AmendOrder, CancelOrder, OrderRequest, PlaceOrder, SetPositionStop
 from adapters.assembly.simulation.agenda import Agenda
+from adapters.assembly.simulation.away import REFUSED_WITH, REFUSING, SILENT, SLOW_SECONDS, Away
 from adapters.assembly.simulation.faults import Faults
 from adapters.assembly.simulation.halts import Halts
 from adapters.assembly.simulation.races import concerned, overtake
@@ -51,6 +52,7 @@ class ExchangeLine:
         self.bybit = bybit
         self.requests = 0
         self.halts = Halts(clock)
+        self.away = Away(clock)
         self.left_alone: list[tuple[str, str]] = []  # other programs' orders: account, client id
         self.swept: set[tuple[str, str]] = set()  # where a person cancelled everything: account, symbol
         self.streams: dict[str, AccountStream] = {}  # by account: the latest run's
@@ -86,11 +88,14 @@ class ExchangeLine:
 
         return DirectHttp(send)
 
-    def latency_of(self, message: object) -> float:
+    def latency_of(self, message: object, account: str = "") -> float:
         """Draw how long a lane takes over this message, and what goes wrong with it; asked just before it runs."""
         now = self._clock.monotonic()
         self._next = ""
         seconds = self._dice.uniform(0.005, 0.06)
+        how = self.away.how(account)
+        if how:
+            return self._latency_while_away(message, how, seconds)
         if isinstance(message, WRITES):
             seconds = self._latency_of_write(message, now, seconds)
             if isinstance(message, OrderRequest):
@@ -101,6 +106,17 @@ class ExchangeLine:
                 self._next = name
                 self._faults.prolong(name, now, _SLOW_EXCUSE)
                 return seconds + (self._dice.uniform(0.1, 3.0) if name == "read_slow" else 0.0)
+        return seconds
+
+    def _latency_while_away(self, message: object, how: str, seconds: float) -> float:
+        if how == SILENT:
+            seconds = READ_TIMEOUT_SECONDS
+        elif how != REFUSING:
+            seconds += self._dice.uniform(*SLOW_SECONDS)
+        self._next, self._code = {SILENT: "write_lost", REFUSING: "write_refused"}.get(how, ""), REFUSED_WITH
+        if isinstance(message, OrderRequest):
+            self.on_leaving(message)
+            self.on_under_way(message, seconds)
         return seconds
 
     def _latency_of_write(self, message: Any, now: float, seconds: float) -> float:
@@ -134,7 +150,8 @@ class ExchangeLine:
         hanging = [until for until in self._hanging.get(account, ()) if until > now]
         self._hanging[account] = hanging = [*hanging, now + seconds]
         if len(hanging) >= LANES:
-            self._faults.note("writes_hang", now, excuses_seconds=min(hanging) - now + SETTLED_SECONDS)
+            excuse = min(hanging) - now + SETTLED_SECONDS
+            self._faults.note("writes_hang", now, about=account, excuses_seconds=excuse)
 
     def _answer(self, account: str, path: str, params: dict[str, Any]) -> dict[str, Any]:
         fault, self._next = self._next, ""

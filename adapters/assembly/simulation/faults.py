@@ -63,6 +63,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "crash": (1, 10),
     "crash_at_request": (2, 12),
     "crash_at_command": (2, 12),  # between a person's word or press and what comes of it
+    "crash_at_promise": (2, 12),  # between the first trade of an order and the others, main's change and the mirror's
     "thin_market": (1, 1),
     # F11
     "disk_full": (1, 4),
@@ -89,6 +90,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "stray_order": (1, 2),
     "liquidation": (1, 2),
     "deleveraging": (1, 3),
+    "mirror_away": (1, 4),
     # F18
     "funding": (1, 12),
     "balance_change": (1, 3),
@@ -143,7 +145,7 @@ class Faults:
     times: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of strewn faults; what is not given is drawn
     met: Counter[str] = field(default_factory=Counter)  # "fault on state of the trade it fell upon", how often
     states_of: Callable[[str], Iterable[str]] = _no_states  # of what a fault is about: a trade, a symbol, "" for all
-    # By order, trade, symbol, "" for all, or some order of a trade or symbol: lateness until then.
+    # By order, trade, symbol, account, "" for all, or some order of a trade or symbol: lateness until then.
     excuses: dict[str, float] = field(default_factory=dict)
 
     def strikes(self, name: str) -> bool:
@@ -154,7 +156,8 @@ class Faults:
     def note(self, name: str, at: float, *, about: str = "", excuses_seconds: float = 0.0, order: str = "") -> None:
         """Record that a fault happens until `at`; protection of what it is about may be late for so long after.
 
-        `order`: it concerns this one alone, so that it delays what waits for that order, and nothing else.
+        `about`: a trade, a symbol, an account, or "" for all. `order`: it concerns this one alone, so that it delays
+        what waits for that order, and nothing else.
         """
         self.happened[name] += 1
         for state in self.states_of(about):

@@ -91,7 +91,7 @@ def hang_lane(world: World, dice: Random) -> None:
         return "/client/" in path and isinstance(message, PlaceOrder | AmendOrder | CancelOrder) is writes
 
     def strike(_process: Process, path: str, message: Any) -> InjectedFault:
-        world.line.latency_of(message)  # this call may meet a fault of its own as well
+        world.line.latency_of(message, path.split("/")[1])  # this call may meet a fault of its own as well
         lost_at = world.clock.monotonic() + LANE_LOST_SECONDS
         about, order = (message.trade_id, order_of(message)) if writes else ("", "")
         world.faults.note("hang_lane", lost_at, about=about, order=order, excuses_seconds=LOOKED_UP_SECONDS)

@@ -97,7 +97,7 @@ class Interception:
             if fault is not None:
                 return fault
         if "/client/" in path:
-            return InjectedFault(spend_seconds=self._line.latency_of(message))
+            return InjectedFault(spend_seconds=self._line.latency_of(message, path.split("/")[1]))
         if path == addresses.CHAT_COURIER:
             slow = isinstance(message, DeliverAlert | ShowScreen)
             return InjectedFault(spend_seconds=self._dice.uniform(0.02, 0.2)) if slow else None

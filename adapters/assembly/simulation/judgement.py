@@ -6,11 +6,14 @@ Enters: a world whose faults have ended. Stays out: what must hold at every step
 from __future__ import annotations
 
 from actors.model.alert import Severity
+from actors.rules import verification
+from adapters.assembly.simulation.features import NO_FEATURES
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.invariants.rest import check_strays
 from adapters.assembly.simulation.outsiders import check_left_alone
 from adapters.assembly.simulation.person import Person
 from adapters.assembly.simulation.world import World
+from adapters.assembly.verifying import findings_of
 
 # A price that jumps over an entry and its stop at once causes these, though nothing has gone wrong.
 MARKET_ALARMS = frozenset({"unattributed_execution", "exit_started", "reduced_outside", "order_rejected"})
@@ -28,12 +31,27 @@ def judge(world: World, person: Person) -> None:
     check_left_alone(world)
     world.watch.check_rest(person.foreign)
     check_strays(world.bybit.exchange.venue, world.watch.trades, world.store.installation)
+    _judge_verified(world)
     world.run_until(world.clock.monotonic() + TELLING_SECONDS)
     _judge_alarms(world)
     world.watch.check_told(world.chat.waiting)
     _judge_questions(world, person)
     wait_until_up(world)
     world.watch.check_journals(world.store)
+
+
+def _judge_verified(world: World) -> None:
+    """I7: the daemon's own verification finds nothing. Where trades were forgotten their orders are nobody's."""
+    if world.system is None or world.scenario.features == NO_FEATURES or world.failures["trades_forgotten"]:
+        return
+    found = findings_of(
+        world.system,
+        world.scenario.accounts,
+        installation=world.store.installation,
+        abouts=[each for each in verification.ABOUTS if each != "mirror"],  # prices may have drawn those apart
+    )
+    if found:
+        raise Violated("I7", found[0].subject, f"verification at rest: {found[0].text}")
 
 
 def wait_until_up(world: World) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from random import Random
 
+from actors.messages.fanning import FollowMain, HalfPromised, MirrorPromised
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
 from actors.messages.storing import Append, PutDocument
@@ -23,7 +24,8 @@ REST_SECONDS = 60.0
 MOST_DEADLINES, PAST_DEADLINE_SECONDS = 20, 20.0  # that fall into the rest, and how long what follows of one takes
 MOST_ENDINGS = 5  # of the daemon, by traces of faults that have ended
 _LEAPS = 0.35  # of the price, while a bounded entry is on its way
-_AIMED = {"crash_at_request": "aim", "crash_at_command": "aim-command"}  # crashes that are aimed, and their dice
+# Crashes that are aimed, and their dice.
+_AIMED = {"crash_at_request": "aim", "crash_at_command": "aim-command", "crash_at_promise": "aim-promise"}
 
 
 class Life:
@@ -70,6 +72,8 @@ class Life:
             self._crash_at("crash_at_request", chance=0.1, most_steps=12)
         elif self._left["crash_at_command"] and (chance := _chance_at_command(message)):
             self._crash_at("crash_at_command", chance=chance, most_steps=20)
+        elif self._left["crash_at_promise"] and _promises(message):
+            self._crash_at("crash_at_promise", chance=0.5, most_steps=40)
 
     def _swing_funding(self, append: Append) -> None:
         world, moved = self._world, any(isinstance(each, StopPriceMoved) for each in append.facts)
@@ -125,3 +129,9 @@ def _chance_at_command(message: object) -> float:
         case Append(facts=facts) if any(isinstance(each, TradeOpened) for each in facts):
             return 0.5
     return 0.0
+
+
+def _promises(message: object) -> bool:
+    """Tell a commit that promises more than it does: other trades of its order, a word to those that follow."""
+    promised = HalfPromised, MirrorPromised, FollowMain
+    return isinstance(message, Append) and any(isinstance(each.request, promised) for each in message.effects)

@@ -11,6 +11,7 @@ from random import Random
 
 from actors.model.screen import Screen
 from adapters.assembly.simulation.chat import Shown
+from adapters.assembly.simulation.fanned import fanned
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.options import with_options
 from adapters.assembly.simulation.plans import NONSENSE, bad_plan_words, plan_words
@@ -116,7 +117,8 @@ class Person:
         avoid = () if (action.account, action.symbol) in world.scenario.hedged else sides
         words = plan_words(world.scenario.seed, action, market.instrument, market.last, avoid=avoid, leverage=leverage)
         wallet = world.bybit.exchange.venue.accounts[action.account].wallet
-        return with_options(world.scenario, action, words, market.instrument, price=market.last, wallet=wallet)
+        words = with_options(world.scenario, action, words, market.instrument, price=market.last, wallet=wallet)
+        return fanned(world.scenario, action, words, market.instrument, price=market.last)
 
     def _standing(self, action: Action) -> tuple[tuple[str, ...], Decimal | None]:
         """Give the sides that are of no use in one-way mode, and the leverage of what is held or pending there."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from actors.model.trade import Phase
 from adapters.assembly.simulation.cases import TRADES_AN_HOUR, Case, draw_case
+from adapters.assembly.simulation.features import Features
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.life import Life
 from adapters.assembly.simulation.quiet import silence
@@ -74,11 +75,18 @@ def run_world(
     without: Iterable[str] = (),
     optioned: float | None = None,
     guards: str | None = None,
+    features: Features | None = None,
     tell: bool = False,
 ) -> Outcome:
     """Run the world of a seed from its start to its rest, or to its first violation."""
     case = draw_case(
-        seed, hours=hours, trades_an_hour=trades_an_hour, without=without, optioned=optioned, guards=guards
+        seed,
+        hours=hours,
+        trades_an_hour=trades_an_hour,
+        without=without,
+        optioned=optioned,
+        guards=guards,
+        features=features,
     )
     return run_case(case, tell=tell)
 

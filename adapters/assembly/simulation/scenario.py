@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from adapters.assembly.simulation.features import NO_FEATURES, Features, draw_features
 from adapters.simulated.instruments import LISTED, Instrument
 
 PLANS_FOR_A_TRADE = 1.35  # some are refused, thought better of, or too old once the chat is back
@@ -60,6 +61,7 @@ class Scenario:
     candles: str = ""  # a recorded candle file for the first symbol; "" makes prices up
     optioned: float = 0.0  # share of the plans that are written with options
     guards: str = ""  # which limits the desk has (guard_terms.py); "": none
+    features: Features = NO_FEATURES
 
 
 def draw_scenario(
@@ -70,6 +72,7 @@ def draw_scenario(
     candles: str = "",
     optioned: float | None = None,
     guards: str | None = None,
+    features: Features | None = None,
 ) -> Scenario:
     """Draw a scenario.
 
@@ -80,6 +83,7 @@ def draw_scenario(
         candles: a recorded candle file whose prices the first symbol takes; "" makes all prices up.
         optioned: the share of plans with options, 0 for none and no limits at the desk; None draws it.
         guards: which limits the desk has; None draws them. All else is as it would be, with either.
+        features: which are on; None draws them. With none of them all else is as it would be.
 
     """
     dice = _dice(seed, "scenario")
@@ -106,6 +110,8 @@ def draw_scenario(
         limits = dice.choices([*_GUARDS], [*_GUARDS.values()])[0]
         scenario = replace(scenario, guards=limits if guards is None else guards)
         ordered += _precautions(scenario)  # numbered behind the others, whose words hang on their numbers
+    drawn_features = draw_features(seed, scenario.accounts)
+    scenario = replace(scenario, features=drawn_features if features is None else features)
     return replace(scenario, actions=tuple(replace(each, number=number) for number, each in enumerate(ordered)))
 
 

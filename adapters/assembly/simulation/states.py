@@ -36,7 +36,7 @@ def states_of(watch: Watch, about: str) -> Iterable[str]:
     found: dict[str, None] = {}
     for trade_id, held in watch.trades.items():
         trade = held.trade
-        if trade.phase is not Phase.CLOSED and about in {"", trade_id, trade.plan.symbol}:
+        if trade.phase is not Phase.CLOSED and about in {"", trade_id, trade.plan.symbol, trade.plan.account}:
             found.update(dict.fromkeys(_states(trade)))
     return found or (NO_TRADE,)
 

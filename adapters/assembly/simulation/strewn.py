@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from adapters.assembly.simulation.away import send_away
 from adapters.assembly.simulation.changes import CHANGES
 from adapters.assembly.simulation.clock_faults import CLOCK_FAULTS, LASTING_CLOCK_FAULTS
 from adapters.assembly.simulation.disk import DISK_FAULTS
@@ -100,6 +101,7 @@ STREWN: dict[str, Action] = {
     "funding": _pay_funding,
     "crash": _crash,
     "stream_storm": _storm,
+    "mirror_away": send_away,
     **OUTSIDERS,
     **CHANGES,
     **PROCESS_FAULTS,

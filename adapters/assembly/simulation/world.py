@@ -17,7 +17,7 @@ from random import Random
 
 from actors.errors import Unreachable
 from actors.messages.storing import Append
-from actors.settings import AccountSettings, KeepingSettings, Settings
+from actors.settings import AccountSettings, KeepingSettings, Settings, TradingSettings
 from adapters.assembly.simulation.agenda import Agenda
 from adapters.assembly.simulation.chat import PERSON, ChatService
 from adapters.assembly.simulation.exchange_port import ExchangeLine
@@ -172,6 +172,7 @@ class World:
                 Settings(
                     accounts=accounts,
                     keeping=KeepingSettings(backup_seconds=backup_seconds),
+                    trading=TradingSettings(mirrored=self.scenario.features.mirrored),
                     guards=GUARD_TERMS[self.scenario.guards],
                 ),
                 version="simulated",

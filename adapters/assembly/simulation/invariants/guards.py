@@ -1,8 +1,9 @@
 """I19: what the desk's guards must keep out is not there: safety state, cooldown, used orders, limits, locks, dry run.
 
 Judged when an opening becomes durable, from the openings and closings that were durable before it, so it holds across
-any crash. Exempt: what a lost memory has forgotten; openings whose guards had passed when a lock came (60 s); the times
-between orders where clocks were meddled with; the capital in use while the account changes.
+any crash. Exempt: an order's other trades, whose guards were asked with the first (but for the safety state); what a
+lost memory has forgotten; openings whose guards had passed when a lock came (60 s); the times between orders where
+clocks were meddled with; the capital in use while the account changes.
 """
 
 from __future__ import annotations
@@ -63,15 +64,17 @@ class Guards:
         self, fact: TradeOpened, trades: Iterable[Held], venue: Venue, *, quiet: bool, timeless: bool
     ) -> None:
         """Judge an opening. `quiet`: the account has not changed of late; `timeless`: clocks were meddled with."""
-        others = [held for held in trades if held.opening is not None and held.opening.opened_by != fact.opened_by]
+        known = [held for held in trades if held.opening is not None]
+        others = [held for held in known if held.opening is not None and held.opening.opened_by != fact.opened_by]
         account = venue.accounts[fact.sized.plan.account]
-        wrong = [
-            *self._at_the_door(),
-            *([] if timeless else self._too_soon(fact, others)),
-            *self._too_many(fact, others),
-            *([] if timeless else self._locked(fact, others)),
-            *(self._too_much(fact, venue, account) if quiet else ()),
-        ]
+        wrong = [*self._at_the_door()]
+        if len(others) == len(known):  # else its order has passed already: guards are asked once
+            wrong += [
+                *([] if timeless else self._too_soon(fact, others)),
+                *self._too_many(fact, others),
+                *([] if timeless else self._locked(fact, others)),
+                *(self._too_much(fact, venue, account) if quiet else ()),
+            ]
         if wrong:
             raise Violated("I19", fact.trade_id, f"it was opened, and {wrong[0]}")
 

@@ -33,8 +33,10 @@ class Held:
     verified_at: Decimal | None = None  # all it had bought and sold when its position was last verified
     reached_stop: Decimal | None = None  # of that, what has been seen at the exchange
     opening: TradeOpened | None = None
+    main: Held | None = None  # of a mirror's trade: the one it follows
     closed: TradeClosed | None = None  # the last time
     opened_at: float = 0.0  # monotonic seconds, when that was durable
+    wallet: Decimal = ZERO  # of its account then
     filled_at: float | None = None  # monotonic seconds, of the first fill at the exchange
     timeless: bool = False  # clocks were meddled with while it lived
     trailed: Decimal | None = None  # the best price that the daemon must have seen since `trails_since`

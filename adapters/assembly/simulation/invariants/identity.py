@@ -28,7 +28,7 @@ class Identities:
         self.epoch = -1  # the newest run's
         self.requested: set[str] = set()  # client order ids whose intent is durable
         self._changes: dict[str, set[bool]] = {}  # by client order id: whether amends (False), cancels were promised
-        self._opened_by: dict[str, str] = {}  # command to trade id
+        self._opened_by: dict[tuple[str, str, str], str] = {}  # command, account, approach to trade id
         self._numbers: set[int] = set()
         self._effects: set[str] = set()
         self._guards: dict[str, datetime | None] = {}
@@ -69,7 +69,9 @@ class Identities:
 
     def fact(self, trade_id: str, fact: Any) -> None:
         if isinstance(fact, TradeOpened):
-            before = self._opened_by.setdefault(fact.opened_by, trade_id)
+            plan = fact.sized.plan  # one order opens each of its trades once
+            slice_ = fact.opened_by, plan.account, plan.approach.value
+            before = self._opened_by.setdefault(slice_, trade_id)
             if before != trade_id:
                 raise Violated("I11", trade_id, f"command {fact.opened_by} opened {before} before")
             if fact.number in self._numbers:

@@ -26,14 +26,20 @@ MOVED = Decimal("0.02")  # of the equity: what is held gains and loses while the
 ROUNDED = Decimal("0.0001")  # of the margin, for divisions that end nowhere
 
 
-def check_sized(venue: Venue, fact: TradeOpened, *, quiet_seconds: float) -> None:
-    """I5: `quiet_seconds`: since when nothing of the account has changed."""
+def check_sized(venue: Venue, fact: TradeOpened, *, quiet_seconds: float, first: Held | None = None) -> None:
+    """I5: `quiet_seconds`: since when nothing of the account has changed; `first`: the trade it was sized with."""
     plan = fact.sized.plan
     account = venue.accounts.get(plan.account)
     if account is None:
         raise Violated("I5", fact.trade_id, f"there is no account {plan.account}")
     _check_grid(venue.markets[plan.symbol].instrument, fact)
-    _check_balance(venue, account, fact, quiet=quiet_seconds > SETTLED_SECONDS)
+    if first is None or first.opening is None:
+        _check_balance(venue, account, fact, quiet=quiet_seconds > SETTLED_SECONDS)
+    elif fact.sized.plan.size != first.opening.sized.plan.size:
+        sizes = f"{first.opening.sized.plan.size} and {fact.sized.plan.size}"
+        raise Violated("I5", fact.trade_id, f"the halves of its order have different sizes, {sizes}")
+    else:  # by the reading of then
+        _check_balance(venue, account, fact, quiet=False, wallet=first.wallet)
 
 
 def _check_grid(rules: Instrument, fact: TradeOpened) -> None:
@@ -53,7 +59,7 @@ def _check_grid(rules: Instrument, fact: TradeOpened) -> None:
         raise Violated("I5", fact.trade_id, f"its entries do not come to {sized.quantity}")
 
 
-def _check_balance(venue: Venue, account: Account, fact: TradeOpened, *, quiet: bool) -> None:
+def _check_balance(venue: Venue, account: Account, fact: TradeOpened, *, quiet: bool, wallet: Decimal = ZERO) -> None:
     """Notional N of margin M: what N binds (margin, the fee in, the fee out at bankruptcy) is M."""
     sized, plan = fact.sized, fact.sized.plan
     if isinstance(plan.size, RiskShare):
@@ -61,7 +67,7 @@ def _check_balance(venue: Venue, account: Account, fact: TradeOpened, *, quiet: 
         return
     taker = venue.margin.fees.taker
     binds = 1 / plan.leverage + taker * (2 + 1 / plan.leverage)
-    balance = venue.margin.available(account) if quiet else account.wallet
+    balance = venue.margin.available(account) if quiet else max(wallet, account.wallet)
     of_balance = isinstance(plan.size, MarginShare)
     asked = plan.size.of_available * balance if isinstance(plan.size, MarginShare) else plan.size.amount_usdt
     if not of_balance:

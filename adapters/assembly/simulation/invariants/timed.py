@@ -16,6 +16,7 @@ from adapters.assembly.simulation.invariants.deadlines import lingers, stays, to
 from adapters.assembly.simulation.invariants.held import ENTRY, STOP, Held
 from adapters.assembly.simulation.invariants.ladder import oversold, skewed
 from adapters.assembly.simulation.invariants.net_targets import floor_met
+from adapters.assembly.simulation.invariants.promises import outlasts, outlasts_person
 from adapters.assembly.simulation.invariants.trails import loose
 
 
@@ -87,6 +88,16 @@ TIMED: dict[str, Timed] = {
         seconds=5.0,
         tell=lambda _held: "its stop has not followed the target that has filled",
     ),
+    "outlasts": Timed(
+        invariant="I20",
+        seconds=45.0,  # 30 s of grace
+        tell=lambda _held: "main's trade has ended, and this one goes on",
+    ),
+    "outlasts_person": Timed(
+        invariant="I20",
+        seconds=15.0,
+        tell=lambda _held: "main's trade was closed, and this one goes on",
+    ),
     "stays": Timed(
         invariant="I18",
         seconds=10.0,
@@ -105,6 +116,9 @@ def note_timed(held: Held, now: float, *, price: Decimal | None, shut: bool) -> 
     held.note("loosened", holds=loosened(held), now=now)
     held.note("bare", holds=bare(held, quantity), now=now)
     held.note("lingers", holds=lingers(held, now, shut=shut), now=now)
+    if held.main is not None:
+        held.note("outlasts", holds=outlasts(held), now=now)
+        held.note("outlasts_person", holds=outlasts_person(held), now=now)
     if not held.trade.plan.exits.usual:
         held.note("stays", holds=stays(held, now), now=now)
         held.note("floor_met", holds=floor_met(held.trade, price), now=now)

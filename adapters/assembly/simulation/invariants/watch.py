@@ -17,7 +17,7 @@ from actors.messages.guarding import STREAM
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import OrderRequest
 from actors.messages.storing import Append, Guard
-from actors.messages.trading import OrderRequested, StopPriceMoved, TradeClosed, TradeOpened
+from actors.messages.trading import ExitStarted, OrderRequested, StopPriceMoved, TradeClosed, TradeOpened
 from actors.model.guarding import GuardTerms
 from actors.model.trade import Phase, Role
 from actors.ports import OperatorSaid, OperatorTapped, StorePort
@@ -51,6 +51,7 @@ from adapters.assembly.simulation.invariants.isolation import Isolation
 from adapters.assembly.simulation.invariants.ownership import Ownership
 from adapters.assembly.simulation.invariants.precedence import OneByOne, Precedence
 from adapters.assembly.simulation.invariants.price_record import PriceRecord
+from adapters.assembly.simulation.invariants.promises import Promises
 from adapters.assembly.simulation.invariants.readings import Readings
 from adapters.assembly.simulation.invariants.timed import TIMED, Timed, note_time, note_timed
 from adapters.assembly.simulation.invariants.upkeep import Upkeep
@@ -63,7 +64,18 @@ from runtime.clock import Clock
 TRADE, CHAT = "trade/", "chat/"
 EVERYTHING = 1_000_000
 # Faults that leave telling alone: all others put off when critical news has to be told.
-_NO_MATTER_TO_TELLING = ("stream", "write", "read", "funding", "manual", "monitor", "update", "parked", "thin")
+_NO_MATTER_TO_TELLING = (
+    "stream",
+    "write",
+    "read",
+    "funding",
+    "manual",
+    "mirror",
+    "monitor",
+    "update",
+    "parked",
+    "thin",
+)
 _DISTURBED_SECONDS = 5.0
 MOST_SKEW_SECONDS = 0.5
 SHUT_SECONDS = 5.0  # from a safety state being durable to every live trade having heard
@@ -85,6 +97,7 @@ class Watch:
         self.ownership = Ownership()
         self.upkeep = Upkeep()
         self.guards = Guards(terms)
+        self.promises = Promises()
         self.skew: Callable[[], float] = lambda: 0.0  # of the daemon's clock, seconds
         self._shut_at: float | None = None  # monotonic seconds, since when nothing new may be opened
         self._skew = 0.0  # as noted last
@@ -178,6 +191,7 @@ class Watch:
         self.unsettled = {key: each for key, each in self.unsettled.items() if key in promised}
         self._arrivals.waiting = {key: each for key, each in self._arrivals.waiting.items() if key in promised}
         self.alerts.forget(lambda key: key not in promised)
+        self.promises.forget(promised, self.trades)
         self.identities.forget({held.trade.number for held in self.trades.values()})
         self.commands = Commands()
         record = None if self._chat is None else store.document(f"{CHAT}{PERSON}")
@@ -189,6 +203,7 @@ class Watch:
     def committed(self, append: Append) -> None:
         try:
             self.identities.appended(append, self._clock.now())
+            self.promises.appended(append, self._clock.monotonic())
             for effect in append.effects:
                 self.unsettled[effect.key] = effect.request
                 self._arrivals.promise(effect.key, effect.request, self._clock.monotonic())
@@ -211,6 +226,10 @@ class Watch:
         self.unsettled.pop(effect_key, None)
         self._arrivals.waiting.pop(effect_key, None)
         self.alerts.settle(effect_key)
+        try:
+            self.promises.settled(effect_key)
+        except Violated as found:
+            self._keep(found)
 
     def kept(self, name: str, body: Any) -> None:
         """A document has become durable."""
@@ -244,6 +263,8 @@ class Watch:
         held.states.append(held.trade)
         now = self._clock.monotonic()
         held.timeless = self._timeless(held.opened_at)
+        if isinstance(fact, ExitStarted | TradeClosed):
+            self._touched |= {each.trade_id for each in before.followers} & self._live.keys()
         ladder.check_asked(held.trade, fact)
         net_targets.check_fact(before, held, fact, self.prices, now)
         deadlines.check_fact(before, held, fact, self.prices, now)
@@ -271,13 +292,28 @@ class Watch:
         quiet = held.opened_at - self._money_changed.get(fact.sized.plan.account, -1e9)
         still = quiet > sizing.SETTLED_SECONDS
         self.guards.check_opened(fact, self.trades.values(), self._venue, quiet=still, timeless=timeless)
+        self.promises.opened(trade_id)
+        held.main, first = self.trades.get(fact.follows), self._sized_with(fact)
         self.trades[trade_id] = self._live[trade_id] = held
         limits.check_room(held, self._live.values())
         account = self._venue.accounts.get(held.trade.plan.account)
         if account is not None:
+            held.wallet = account.wallet
             limits.check_margin(self._venue, account, self._live.values())
         entries.check_bound(self.prices, fact, held.opened_at)
-        sizing.check_sized(self._venue, fact, quiet_seconds=quiet)
+        sizing.check_sized(self._venue, fact, quiet_seconds=quiet, first=first)
+
+    def _sized_with(self, fact: TradeOpened) -> Held | None:
+        """Find the trade of the same order on the same account: both were sized by one reading."""
+        account, order = fact.sized.plan.account, fact.opened_by
+        return next(
+            (
+                each
+                for each in self.trades.values()
+                if each.opening is not None and (each.trade.plan.account, each.opening.opened_by) == (account, order)
+            ),
+            None,
+        )
 
     def _timeless(self, since: float) -> bool:
         """Whether the daemon's clock has gone wrong, or right again, since then (monotonic seconds)."""
@@ -468,9 +504,9 @@ class Watch:
             self._check_timed(held, now)
 
     def _check_positions(self, symbol: str) -> None:
-        excused = self._faults.excused_until(symbol) > self._clock.monotonic()
         swept = bool(self._faults.happened["manual_cancel_all"])
         for account in self._venue.accounts.values():
+            excused = self._faults.excused_until(symbol, account.name) > self._clock.monotonic()
             for index in account.indexes(symbol):
                 position = account.positions.get((symbol, index))
                 if position is not None and position.size:
@@ -495,6 +531,7 @@ class Watch:
             if held.bad_since:
                 self._check_timed(held, now)
         self._arrivals.check_in_time(now, self._settles_from)
+        self.promises.check_in_time(now, self._opens_from)
         self.alerts.check_in_time(now, self._heard_well_since(now))
         if self._system is not None:
             well_since = max(self._began_at, self._faults.last_at, self._faults.traces_until)
@@ -527,12 +564,15 @@ class Watch:
             orders = [link for link in known if role_of(link)[0] in timed.waits_for]
         else:
             orders = [f"{trade_id}{SOME_ORDER}", f"{symbol}{SOME_ORDER}"]
-        return self._faults.excused_until(symbol, trade_id, *orders)
+        return self._faults.excused_until(symbol, trade_id, held.trade.plan.account, *orders)
+
+    def _opens_from(self, account: str, symbol: str) -> float:
+        return max(self._began_at, self._faults.excused_until(account, symbol))
 
     def _settles_from(self, trade_id: str, order: str) -> float:
         held = self.trades.get(trade_id)
-        symbol = "" if held is None else held.trade.plan.symbol
-        about = (order, trade_id, f"{trade_id}{SOME_ORDER}", symbol, f"{symbol}{SOME_ORDER}")
+        symbol, account = ("", "") if held is None else (held.trade.plan.symbol, held.trade.plan.account)
+        about = (order, trade_id, f"{trade_id}{SOME_ORDER}", symbol, f"{symbol}{SOME_ORDER}", account)
         return max(self._began_at, self._faults.excused_until(*about))
 
     def _heard_well_since(self, now: float) -> float:
@@ -559,6 +599,7 @@ class Watch:
         rest.check_rest(self._venue, self.trades, self.unsettled, foreign | self._traded_by_others())
         if self._clock.monotonic() - self._began_at > INWARD_AFTER_SECONDS:
             rest.check_backstops(self._venue, self.trades.values())
+        self.promises.check_rest()
         self.ownership.check(always=True)
         self.isolation.check_rest()
 
@@ -588,4 +629,4 @@ class Watch:
 
 def _about(held: Held) -> tuple[str, ...]:
     symbol, trade_id = held.trade.plan.symbol, held.trade.trade_id
-    return symbol, trade_id, f"{trade_id}{SOME_ORDER}", f"{symbol}{SOME_ORDER}"
+    return symbol, trade_id, f"{trade_id}{SOME_ORDER}", f"{symbol}{SOME_ORDER}", held.trade.plan.account
