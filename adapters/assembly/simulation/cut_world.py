@@ -19,9 +19,10 @@ from adapters.assembly.simulation.chat import ChatService, Shown
 from adapters.assembly.simulation.exchange_port import ExchangeLine
 from adapters.assembly.simulation.faults import Faults
 from adapters.assembly.simulation.plug import Plug
+from adapters.assembly.simulation.plug_pulled import PulledPlug
 from adapters.assembly.simulation.process import Process, Surroundings
 from adapters.assembly.simulation.scenario import Scenario
-from adapters.assembly.simulation.world import ACCOUNT, PulledPlug, World
+from adapters.assembly.simulation.world import ACCOUNT, World
 from adapters.simulated import v5_routes
 from adapters.simulated.instruments import LISTED
 from runtime import RuntimeEvent

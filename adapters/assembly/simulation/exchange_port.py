@@ -53,6 +53,7 @@ class ExchangeLine:
         self.requests = 0
         self.halts = Halts(clock)
         self.away = Away(clock)
+        self.stuck: dict[tuple[str, str], float] = {}  # by account and symbol: until when backstops are refused
         self.left_alone: list[tuple[str, str]] = []  # other programs' orders: account, client id
         self.swept: set[tuple[str, str]] = set()  # where a person cancelled everything: account, symbol
         self.streams: dict[str, AccountStream] = {}  # by account: the latest run's
@@ -128,6 +129,9 @@ class ExchangeLine:
                 self._next = name
                 self._faults.note(name, now + AFTER_YES_SECONDS, about=about)
                 return seconds
+        if isinstance(message, SetPositionStop) and self.stuck.get((message.account, message.symbol), 0.0) > now:
+            self._next, self._code = "write_refused", REFUSED_WITH
+            return seconds
         for name in ("write_lost", "write_accepted", "write_late", "write_refused"):
             if self._faults.strikes(name):
                 self._next = name

@@ -1,6 +1,7 @@
 """Fanned plans: one order that becomes several trades, written into the line as a person would.
 
-Enters: a plan in its words, with options or without. Leaves: the same, dual or kept off the mirror, now and then.
+Enters: a plan in its words, with options or without. Leaves: the same, dual, kept off the mirror, or respecting what is
+changed at the exchange, now and then.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def fanned(scenario: Scenario, action: Action, words: str, instrument: Instrumen
     """Give the words as they are, or with more. `price`: the present one."""
     features = scenario.features
     dice = Random(f"{scenario.seed}/fanned/{action.number}")  # noqa: S311 - repeatable chance is the point
-    dual, off = dice.random() < features.dual, dice.random() < features.mirror_off
-    if action.style or not (dual or off):
+    dual, off, respect = (dice.random() < each for each in (features.dual, features.mirror_off, features.respect))
+    if action.style or not (dual or off or respect):
         return words
     symbol, side, *rest = words.split()
     fields = dict(zip(rest[::2], rest[1::2], strict=True))
@@ -30,6 +31,8 @@ def fanned(scenario: Scenario, action: Action, words: str, instrument: Instrumen
         _be_dual(dice, fields, instrument, price=price, sign=1 if side == "long" else -1)
     if off and features.mirrored and not account:
         fields["mirror"] = "off"
+    if respect:
+        fields["policy"] = "respect"
     if account:
         fields["account"] = account
     return f"{symbol} {side} " + " ".join(f"{name} {value}" for name, value in fields.items())

@@ -48,6 +48,8 @@ RATES: dict[str, tuple[float, float]] = {
     "room_raises_late": (0.0005, 0.003),
     # F18: funding falls due just when a stop has been moved
     "funding_swing": (0.2, 0.9),
+    # F1: a person's looser stop waits, and the backstop cannot be moved for a while
+    "backstop_stuck": (0.2, 0.8),
     # F16: an actor's on_start or on_stop raises, over a port that cannot be opened or closed
     "port_breaks": (0.02, 0.2),
 }

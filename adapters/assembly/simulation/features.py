@@ -13,6 +13,8 @@ from random import Random
 _DUAL = (0.0, 0.0, 0.3, 0.6)
 _MIRRORED = 0.6  # of the worlds with two accounts
 _MIRROR_OFF = (0.0, 0.1, 0.3)
+_CHANGES = (0, 0, 6, 15, 30)  # in an hour
+_RESPECT = (0.0, 0.0, 0.4, 0.9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class Features:
     dual: float = 0.0  # share of the plans that are written as dual
     mirrored: bool = False  # main's orders are repeated on the mirror account
     mirror_off: float = 0.0  # share of main's plans that are kept on main alone
+    changes: float = 0.0  # of open trades, asked for in an hour
+    respect: float = 0.0  # share of the plans that respect what is changed at the exchange itself
 
 
 NO_FEATURES = Features()
@@ -31,7 +35,14 @@ def draw_features(seed: int, accounts: Sequence[str]) -> Features:
     """Draw a world's features."""
     fan = _dice(seed, "fan")
     dual, mirrored, off = fan.choice(_DUAL), fan.random() < _MIRRORED, fan.choice(_MIRROR_OFF)
-    return Features(dual=dual, mirrored=mirrored and len(accounts) > 1, mirror_off=off)
+    thoughts = _dice(seed, "changes")
+    return Features(
+        dual=dual,
+        mirrored=mirrored and len(accounts) > 1,
+        mirror_off=off,
+        changes=float(thoughts.choice(_CHANGES)),
+        respect=thoughts.choice(_RESPECT),
+    )
 
 
 def _dice(seed: int, name: str) -> Random:

@@ -12,7 +12,15 @@ from actors.messages.fanning import FollowMain, HalfPromised, MirrorPromised
 from actors.messages.operator import ChatRecord
 from actors.messages.orders import AmendOrder, CancelOrder, PlaceOrder
 from actors.messages.storing import Append, PutDocument
-from actors.messages.trading import CloseTrades, OpenTrade, OrderRequested, StopPriceMoved, TradeOpened
+from actors.messages.trading import (
+    ChangeTrade,
+    CloseTrades,
+    OpenTrade,
+    OrderRequested,
+    StopPriceMoved,
+    TradeOpened,
+)
+from adapters.assembly.simulation.afterthoughts import Afterthoughts
 from adapters.assembly.simulation.changes import leap_away, swing_funding
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.judgement import judge, wait_until_up
@@ -40,6 +48,7 @@ class Life:
         self._left = {name: self._wanted(name) for name in _AIMED}
         self._swing_dice = Random(f"{seed}/swing")  # noqa: S311 - repeatable chance is the point
         self._jump_dice = Random(f"{seed}/jump")  # noqa: S311 - repeatable chance is the point
+        self._afterthoughts = Afterthoughts(world, self.person)
         world.on_handled = self._aim
 
     def _wanted(self, name: str) -> int:
@@ -68,6 +77,7 @@ class Life:
         if isinstance(message, Append):
             self._swing_funding(message)
             self._leap(message)
+            self._afterthoughts.heard(message)
         if self._left["crash_at_request"] and isinstance(message, PlaceOrder | AmendOrder | CancelOrder):
             self._crash_at("crash_at_request", chance=0.1, most_steps=12)
         elif self._left["crash_at_command"] and (chance := _chance_at_command(message)):
@@ -122,7 +132,7 @@ class Life:
 def _chance_at_command(message: object) -> float:
     """Give the chance of a crash on the way of a person's command: recorded often, asked of the desk, opened once."""
     match message:
-        case OpenTrade() | CloseTrades():
+        case OpenTrade() | CloseTrades() | ChangeTrade(preview=False):
             return 0.2
         case PutDocument(body=ChatRecord()):
             return 0.04

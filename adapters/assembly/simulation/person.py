@@ -9,13 +9,17 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
+from actors.messages.trading import ChangeTrade
 from actors.model.screen import Screen
+from actors.rules.chat_commands import read_change
 from adapters.assembly.simulation.chat import Shown
 from adapters.assembly.simulation.fanned import fanned
 from adapters.assembly.simulation.invariants import Violated
 from adapters.assembly.simulation.options import with_options
 from adapters.assembly.simulation.plans import NONSENSE, bad_plan_words, plan_words
 from adapters.assembly.simulation.scenario import Action
+from adapters.assembly.simulation.second_thoughts import change_words
+from adapters.assembly.simulation.terminal import Terminal
 from adapters.assembly.simulation.world import World
 from adapters.simulated.records import BUY
 from runtime.clock import Clock
@@ -44,6 +48,7 @@ class Person:
         self.pressed: list[int] = []  # messages whose Confirm was pressed
         self._buttons: list[tuple[int, str]] = []  # those pressed: message, data
         self.written: dict[int, str] = {}  # plans and other words, by their action's number
+        self.terminal = Terminal(world)
         world.chat.on_shown = self._on_shown
         for action in world.scenario.actions:
             world.agenda.at(action.at, partial(self._act, action))
@@ -55,10 +60,8 @@ class Person:
 
     def _act(self, action: Action) -> None:
         match action.kind:
-            case "open":
-                self._open(action, action.words or self._plan(action))
-            case "same_again":
-                self._open(action, action.words or self._last_plan)
+            case "open" | "same_again" as kind:
+                self._open(action, action.words or (self._plan(action) if kind == "open" else self._last_plan))
             case "bad_plan":
                 words = action.words or self._bad_plan(action)
                 self._say(action, f"/trade {words}", kept=words)
@@ -67,6 +70,8 @@ class Person:
                 self._say(action, words, kept=words)
             case "close":
                 self._close(action)
+            case "change":
+                self._change(action)
             case "old_button" if self._buttons:
                 self._world.chat.taps(*self._dice_of(action).choice(self._buttons))
             case "stranger":
@@ -93,6 +98,28 @@ class Person:
         dice = self._dice_of(action)
         which = "all" if dice.random() < 0.2 else str(dice.randint(1, max(1, self._opens)))  # noqa: PLR2004 - one in five
         self._say(action, f"/close {which}")
+
+    def _change(self, action: Action) -> None:
+        """Change an open trade, in the chat or at the terminal; there the answer may not be waited for."""
+        dice = self._dice_of(action)
+        words = action.words or change_words(self._world, dice)
+        if not words:
+            return
+        self.written[action.number] = words
+        if dice.random() < 0.6:  # noqa: PLR2004 - three of five in the chat
+            self.asked += 1
+            self._say(action, f"/{words}", kept=words)
+            return
+        verb, which, *rest = words.split()
+        change = read_change(verb, rest)
+        if isinstance(change, str):
+            raise Violated("F20", "", f"{words} is not understood: {change}")
+        wanted = ChangeTrade(command_id=f"cli-{action.number}", which=which, change=change, by="cli")
+        self._world.watch.changes.asked(wanted)
+        if dice.random() < 0.4:  # noqa: PLR2004 - two of five are impatient
+            due = self._clock.monotonic() + dice.choice((0.005, 0.3, 4.0, 40.0))
+            self._world.agenda.at(due, partial(self.terminal.asks, wanted))
+        self.terminal.asks(wanted)
 
     def _be_somebody_else(self) -> None:
         data = self._buttons[-1][1] if self._buttons else "v1:yes:abc"

@@ -36,7 +36,7 @@ class Action:
     """One thing the person does, at the earliest at `at` (seconds from the start)."""
 
     at: float
-    kind: str  # open | close | strict | active | locks | release | one of the pastimes
+    kind: str  # open | close | change | strict | active | locks | release | one of the pastimes
     number: int  # of this action in its world
     symbol: str = ""
     account: str = MAIN
@@ -112,6 +112,7 @@ def draw_scenario(
         ordered += _precautions(scenario)  # numbered behind the others, whose words hang on their numbers
     drawn_features = draw_features(seed, scenario.accounts)
     scenario = replace(scenario, features=drawn_features if features is None else features)
+    ordered += _changes(scenario)
     return replace(scenario, actions=tuple(replace(each, number=number) for number, each in enumerate(ordered)))
 
 
@@ -189,6 +190,14 @@ def _precautions(scenario: Scenario) -> list[Action]:
             at = dice.uniform(0.2, 0.95) * seconds
             actions.append(Action(at=at, kind=kind, number=0, words=f"L{dice.randint(1, 3)}"))
     return sorted(actions, key=lambda each: each.at)
+
+
+def _changes(scenario: Scenario) -> list[Action]:
+    """What the person changes of open trades."""
+    dice, seconds = _dice(scenario.seed, "changes"), scenario.seconds
+    count = round(scenario.features.changes * seconds / 3600.0)
+    times = sorted(dice.uniform(0.03, 0.97) * seconds for _ in range(count))
+    return [Action(at=at, kind="change", number=0) for at in times]
 
 
 def _dice(seed: int, name: str) -> Random:

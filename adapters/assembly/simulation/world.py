@@ -27,6 +27,7 @@ from adapters.assembly.simulation.guard_terms import GUARD_TERMS
 from adapters.assembly.simulation.interception import RAISED_EXCUSE_SECONDS, Interception, crash_of, is_injected
 from adapters.assembly.simulation.invariants import Violated, Watch
 from adapters.assembly.simulation.market import Market
+from adapters.assembly.simulation.plug_pulled import PulledPlug
 from adapters.assembly.simulation.prices import open_walks
 from adapters.assembly.simulation.process import Process, Surroundings
 from adapters.assembly.simulation.scenario import Scenario
@@ -61,10 +62,6 @@ DAMAGED_BACKUP_SECONDS = 600.0
 # What the words of an expected restart contain: a full disk, an actor's own wish, a handler that was made to hang.
 _MEANT = ("planned:", "ran longer than")
 _FUNDING_AT = datetime(2025, 3, 4, 8, 0, tzinfo=UTC)
-
-
-class PulledPlug(Exception):
-    """The daemon's process ends here."""
 
 
 def rooms_of(accounts: tuple[str, ...]) -> frozenset[str]:

@@ -3,6 +3,8 @@
 By the plan the target is the first, a later one, or none, and the stop follows the targets that fill. Where the stop
 belongs is never looser than before, whatever rule moved it; a net target's first place, before anything was asked for
 there, is only the plan's guess.
+A person may put it anywhere inside the backstop (I21 says when); from there the rules go on and only tighten, and steps
+for targets that had filled by then are over.
 Exempt: a trade that leaves or whose stop has fired; 5 s for the move, and what a fault may have delayed. Where the
 daemon lost its memory it may work out again where the stop belongs; what has been seen at the exchange stays the least.
 """
@@ -34,6 +36,12 @@ def forget(held: Held) -> None:
     held.best_stop = None if guessed else held.trade.stop_price
 
 
+def moved_by_person(held: Held) -> None:
+    """A person has put the stop elsewhere, or their price was not taken: it is judged from there on."""
+    held.best_stop, held.reached_stop = held.trade.stop_price, None
+    held.followed_until = held.trade.best_price
+
+
 def loosened(held: Held) -> bool:
     """Whether a stop at the exchange is behind where one was before: nobody but a hand in the app may do that."""
     sign = held.trade.side.sign
@@ -50,6 +58,8 @@ def bare(held: Held, quantity: Decimal) -> bool:
     if quantity <= 0 or held.trade.phase in {Phase.CLOSING, Phase.CLOSED} or stop_fired(held):
         return False
     after = held.trade.plan.exits.breakeven_after
+    if _put_elsewhere(held):
+        return False
     if after is None or not any(
         order.status == "Filled" and int(role(order)[1:]) >= after for order in held.of(TARGET)
     ):
@@ -64,11 +74,17 @@ def behind(held: Held, quantity: Decimal) -> bool:
     if after is None or quantity <= 0 or trade.phase in {Phase.CLOSING, Phase.CLOSED} or stop_fired(held):
         return False
     farthest = max((int(role(order)[1:]) for order in held.of(TARGET) if order.status == "Filled"), default=0)
-    if farthest < max(2, after):
+    if farthest < max(2, after) or farthest <= trade.heeded_rung or trade.asked_stop is not None:
         return False
     least = trade.rung_prices[farthest - 2]
     stops = [order.trigger_price for order in held.of(STOP) if order.is_open and order.trigger_price is not None]
     return any((stop - least) * trade.side.sign < 0 for stop in stops)
+
+
+def _put_elsewhere(held: Held) -> bool:
+    """Whether a person has moved the stop away from breakeven, or their price has no answer yet."""
+    trade = held.trade
+    return trade.asked_stop is not None or (trade.moved_to_breakeven and trade.stop_moved_by == "person")
 
 
 def lost_at(held: Held, quantity: Decimal, stop: Decimal) -> Decimal:

@@ -39,6 +39,7 @@ class Held:
     wallet: Decimal = ZERO  # of its account then
     filled_at: float | None = None  # monotonic seconds, of the first fill at the exchange
     timeless: bool = False  # clocks were meddled with while it lived
+    followed_until: Decimal | None = None  # the best price when a person moved its stop: a better one is followed
     trailed: Decimal | None = None  # the best price that the daemon must have seen since `trails_since`
     trails_since: float = 0.0  # monotonic seconds
 

@@ -8,6 +8,7 @@ delayed; what is *asked for* may never be, not for an instant.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -53,16 +54,24 @@ def skewed(held: Held, quantity: Decimal) -> bool:
         return False
     if unpriced(trade) or trade.halted:
         return False
-    if any(order.cum_qty for order in held.of(TARGET)) or not _each_rung_is_an_order(trade, quantity):
+    shares = shares_of(trade)
+    if any(order.cum_qty for order in held.of(TARGET)) or not _each_rung_is_an_order(trade, shares, quantity):
         return False
     resting = dict.fromkeys(range(1, len(trade.plan.rungs) + 1), ZERO)
     for order in held.of(TARGET):
         if order.is_open:
             resting[int(role(order)[1:])] += order.leaves
     step = trade.instrument.quantity_step
-    return any(
-        abs(resting[index] - rung.fraction * quantity) >= step for index, rung in enumerate(trade.plan.rungs, start=1)
-    )
+    return any(abs(resting[index] - share * quantity) >= step for index, share in enumerate(shares, start=1))
+
+
+def shares_of(trade: Trade) -> tuple[Decimal, ...]:
+    """Give what each target is for, as fractions: those that a person took away are for nothing, the others for it."""
+    left = [
+        ZERO if index in trade.taken_targets else rung.fraction for index, rung in enumerate(trade.plan.rungs, start=1)
+    ]
+    whole = sum(left, ZERO)
+    return tuple(each / whole if whole else ZERO for each in left)
 
 
 def unpriced(trade: Trade) -> bool:
@@ -70,10 +79,10 @@ def unpriced(trade: Trade) -> bool:
     return trade.plan.exits.net is not None and trade.target_price is None
 
 
-def _each_rung_is_an_order(trade: Trade, quantity: Decimal) -> bool:
+def _each_rung_is_an_order(trade: Trade, shares: Iterable[Decimal], quantity: Decimal) -> bool:
     rules = trade.instrument
-    for rung, price in zip(trade.plan.rungs, trade.rung_prices, strict=True):
-        share = rung.fraction * quantity - rules.quantity_step
-        if share < rules.min_quantity or share * price < rules.min_notional_usdt:
+    for part, price in zip(shares, trade.rung_prices, strict=True):
+        share = part * quantity - rules.quantity_step
+        if part and (share < rules.min_quantity or share * price < rules.min_notional_usdt):
             return False
     return True

@@ -16,7 +16,7 @@ from actors.model.trade import LegState, Phase
 from actors.rules.client_order_ids import parse_client_order_id
 from adapters.assembly.simulation.invariants.breakeven import lost_at
 from adapters.assembly.simulation.invariants.held import STOP, ZERO, Held
-from adapters.assembly.simulation.invariants.ladder import skewed, unpriced
+from adapters.assembly.simulation.invariants.ladder import shares_of, skewed, unpriced
 from adapters.assembly.simulation.invariants.violation import Violated
 from adapters.simulated.records import Account
 from adapters.simulated.venue import Venue
@@ -108,15 +108,17 @@ def check_protection(held: Held, account: Account) -> None:
         raise Violated("I2", trade.trade_id, f"holds {quantity}, stop wanted at {trade.stop_price}, there are {found}")
     # Nor a target: what is worth less than an order rests nowhere, and waits for the stop, or for more to fill.
     dust = quantity * min(trade.rung_prices) < trade.instrument.min_notional_usdt
+    wanted = quantity if any(shares_of(trade)) else ZERO  # a person has taken every target away
     waits = unpriced(trade) or (trade.halted and held.resting_targets < quantity)
     if (
         not waits
-        and (held.resting_targets != quantity or skewed(held, quantity))
+        and (held.resting_targets != wanted or skewed(held, quantity))
         and not (dust and not held.resting_targets)
     ):
         text = f"holds {quantity}, its targets come to {held.resting_targets} and may be out of their shares"
         raise Violated("I3", trade.trade_id, text)
-    if trade.moved_to_breakeven and lost_at(held, quantity, trade.stop_price) > 0:
+    at_breakeven = trade.moved_to_breakeven and trade.stop_moved_by != "person"
+    if at_breakeven and lost_at(held, quantity, trade.stop_price) > 0:
         text = f"the stop at breakeven, {trade.stop_price}, would lose {lost_at(held, quantity, trade.stop_price)} USDT"
         raise Violated("I4", trade.trade_id, text)
     _check_backstop(held, account)
@@ -145,7 +147,9 @@ def check_backstops(venue: Venue, trades: Iterable[Held]) -> None:
         placed = account.orders.get(account.position(symbol, index).stop_loss_id)
         if placed is None or placed.trigger_price is None or any(each.trade.side is not side for each in ours):
             continue
-        farthest = min(each.trade.stop_price * side.sign for each in ours) * side.sign
+        stops = [each.trade.stop_price for each in ours]
+        stops += [each.trade.loosening.stop_price for each in ours if each.trade.loosening is not None]
+        farthest = min(each * side.sign for each in stops) * side.sign
         tick = ours[0].trade.instrument.tick_size
         most = max(farthest * BACKSTOP_DISTANCE, BACKSTOP_TICKS * tick)
         if (farthest - placed.trigger_price) * side.sign > most:

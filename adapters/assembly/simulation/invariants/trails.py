@@ -70,6 +70,9 @@ def loose(held: Held) -> bool:
     if best is None or average is None or not trade.open_quantity:
         return False
     best *= sign
+    by_person = trade.stop_moved_by == "person" or trade.loosening is not None or trade.asked_stop is not None
+    if by_person and (held.followed_until is None or (best - held.followed_until) * sign <= 0):
+        return False
     if trade.best_price is None and (best - average) * sign < rule.activation.at(average):
         return False
     distance, tick = rule.distance.at(best), trade.instrument.tick_size

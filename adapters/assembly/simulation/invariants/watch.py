@@ -28,6 +28,7 @@ from adapters.assembly.simulation.chat import PERSON, ChatService, Shown
 from adapters.assembly.simulation.faults import SOME_ORDER, Faults
 from adapters.assembly.simulation.invariants import (
     breakeven,
+    changes,
     cover,
     deadlines,
     entries,
@@ -98,6 +99,7 @@ class Watch:
         self.upkeep = Upkeep()
         self.guards = Guards(terms)
         self.promises = Promises()
+        self.changes = changes.Changes()
         self.skew: Callable[[], float] = lambda: 0.0  # of the daemon's clock, seconds
         self._shut_at: float | None = None  # monotonic seconds, since when nothing new may be opened
         self._skew = 0.0  # as noted last
@@ -192,6 +194,7 @@ class Watch:
         self._arrivals.waiting = {key: each for key, each in self._arrivals.waiting.items() if key in promised}
         self.alerts.forget(lambda key: key not in promised)
         self.promises.forget(promised, self.trades)
+        self.changes.forget()
         self.identities.forget({held.trade.number for held in self.trades.values()})
         self.commands = Commands()
         record = None if self._chat is None else store.document(f"{CHAT}{PERSON}")
@@ -237,6 +240,7 @@ class Watch:
             return
         try:
             self.identities.chat_kept(name, body)
+            self.changes.kept(body)
             unseeing = 0.0 if self._chat is None else self._chat.blocked_until
             self.commands.kept(body, self._clock.monotonic(), unseeing_until=unseeing)
         except Violated as found:
@@ -268,6 +272,7 @@ class Watch:
         ladder.check_asked(held.trade, fact)
         net_targets.check_fact(before, held, fact, self.prices, now)
         deadlines.check_fact(before, held, fact, self.prices, now)
+        self.changes.check_fact(before, held, fact)
         outcomes.check_fact(before, held, fact, self._arrivals, now_ms=self._venue.clock())
         self._executions.committed(trade_id, fact)
         if isinstance(fact, OrderRequested):
@@ -275,6 +280,10 @@ class Watch:
             self._check_request(held, fact)
         elif isinstance(fact, StopPriceMoved):
             trails.check_moved(before, held, fact, self.prices)
+            if fact.by:
+                breakeven.moved_by_person(held)
+        elif held.trade.stop_price != before.stop_price and before.kept_stop is not None:
+            breakeven.moved_by_person(held)  # a price that was not taken
         elif isinstance(fact, TradeClosed):
             held.closed = fact
             self._refresh(held)
@@ -513,6 +522,8 @@ class Watch:
                     ours, now_ms = self._live.values(), self._venue.clock()
                     cover.check_position(account, position, ours, now_ms=now_ms, excused=excused, swept=swept)
                     limits.check_leverage(position, ours)
+                    if not (swept or self._faults.happened["manual_stop_move"]):
+                        changes.check_inside(account, position, ours)
 
     # --- as time passes -----------------------------------------------------------------------------------------------
     def check_time(self) -> None:
