@@ -83,5 +83,8 @@ def _judge_alarms(world: World) -> None:
         alert = promise.raised.alert
         # A backstop behind a trailing stop is near: the price may pass it before it is set, and the exchange says so.
         passed = alert.kind == "backstop_refused" and any("LastPrice" in line for line in alert.lines)
+        # Nor can an own stop be set that the price has passed: its trade leaves instead, its targets first.
+        held = world.watch.trades.get(alert.subject.rpartition("/")[2])
+        passed = passed or (alert.kind == "own_stop_late" and held is not None and held.trade.trigger_passed)
         if alert.severity is Severity.CRITICAL and alert.kind not in MARKET_ALARMS and not passed:
             raise Violated("no_false_alarm", key, f"{alert.title} {alert.lines}")
