@@ -36,6 +36,8 @@ class Afterthoughts:
         """Hear a commit that is about to be made."""
         held = self._world.watch.trades.get(append.stream.removeprefix("trade/"))
         for fact in append.facts:
+            if isinstance(fact, TradeOpened) and self._person.in_haste:
+                self._later((0.0, 0.3), partial(self._person.leave_if_waiting, self._person.in_haste[0]))
             if isinstance(fact, TradeOpened) and fact.followers:
                 self._close(fact.trade_id, (0.0, 4.0))
             elif held is not None and _by_person(fact):

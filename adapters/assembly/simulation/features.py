@@ -15,6 +15,7 @@ _MIRRORED = 0.6  # of the worlds with two accounts
 _MIRROR_OFF = (0.0, 0.1, 0.3)
 _CHANGES = (0, 0, 6, 15, 30)  # in an hour
 _RESPECT = (0.0, 0.0, 0.4, 0.9)
+_EMERGENCIES = (0, 0, 0, 1, 2)  # in an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Features:
     mirror_off: float = 0.0  # share of main's plans that are kept on main alone
     changes: float = 0.0  # of open trades, asked for in an hour
     respect: float = 0.0  # share of the plans that respect what is changed at the exchange itself
+    emergencies: float = 0.0  # in an hour
 
 
 NO_FEATURES = Features()
@@ -42,6 +44,7 @@ def draw_features(seed: int, accounts: Sequence[str]) -> Features:
         mirror_off=off,
         changes=float(thoughts.choice(_CHANGES)),
         respect=thoughts.choice(_RESPECT),
+        emergencies=float(_dice(seed, "emergencies").choice(_EMERGENCIES)),
     )
 
 

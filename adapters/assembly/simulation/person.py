@@ -9,12 +9,16 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
-from actors.messages.trading import ChangeTrade
+from actors.messages.guarding import SetSafety
+from actors.messages.trading import ChangeTrade, CloseTrades
+from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
+from actors.model.trade import Phase
 from actors.rules.chat_commands import read_change
 from adapters.assembly.simulation.chat import Shown
 from adapters.assembly.simulation.fanned import fanned
 from adapters.assembly.simulation.invariants import Violated
+from adapters.assembly.simulation.invariants.emergencies import OF_ACCOUNT
 from adapters.assembly.simulation.options import with_options
 from adapters.assembly.simulation.plans import NONSENSE, bad_plan_words, plan_words
 from adapters.assembly.simulation.scenario import Action
@@ -31,6 +35,7 @@ PRECAUTIONS = {  # may be answered with a question; with what the action says
     "active": "/safety active it looks well again",
     "release": "/locks release {}",
 }
+_HASTE_SECONDS = 300.0  # an emergency waits for an opening for so long
 _REFUSED = ("refused", "Not sent", "Not understood", "There is no")
 
 
@@ -49,6 +54,8 @@ class Person:
         self._buttons: list[tuple[int, str]] = []  # those pressed: message, data
         self.written: dict[int, str] = {}  # plans and other words, by their action's number
         self.terminal = Terminal(world)
+        self._on_trades = {"close": self._close, "change": self._change, "emergency": self._leave_soon}
+        self.in_haste: list[Action] = []  # emergencies that wait for an opening to be on its way
         world.chat.on_shown = self._on_shown
         for action in world.scenario.actions:
             world.agenda.at(action.at, partial(self._act, action))
@@ -68,10 +75,8 @@ class Person:
             case "nonsense":
                 words = action.words or self._dice_of(action).choice(NONSENSE)
                 self._say(action, words, kept=words)
-            case "close":
-                self._close(action)
-            case "change":
-                self._change(action)
+            case kind if kind in self._on_trades:
+                self._on_trades[kind](action)
             case "old_button" if self._buttons:
                 self._world.chat.taps(*self._dice_of(action).choice(self._buttons))
             case "stranger":
@@ -120,6 +125,29 @@ class Person:
             due = self._clock.monotonic() + dice.choice((0.005, 0.3, 4.0, 40.0))
             self._world.agenda.at(due, partial(self.terminal.asks, wanted))
         self.terminal.asks(wanted)
+
+    def _leave_soon(self, action: Action) -> None:
+        """Have an emergency, now or while the next trade is being opened."""
+        if self._dice_of(action).random() < 0.5:  # noqa: PLR2004 - every other one
+            self.leave(action)
+            return
+        self.in_haste.append(action)
+        self._world.agenda.at(self._clock.monotonic() + _HASTE_SECONDS, partial(self.leave_if_waiting, action))
+
+    def leave_if_waiting(self, action: Action) -> None:
+        if action in self.in_haste:
+            self.in_haste.remove(action)
+            self.leave(action)
+
+    def leave(self, action: Action) -> None:
+        """Have every trade of an account left, as `main.py emergency` does."""
+        account = action.account
+        why, state = f"{OF_ACCOUNT}{account}", SafetyState.REDUCE_ONLY
+        wanted = SetSafety(command_id=f"cli-{action.number}", state=state, why=why, by="cli", leave=account)
+        self.terminal.asks(wanted)
+        for held in tuple(self._world.watch.trades.values()):
+            if held.trade.plan.account == account and held.trade.phase not in {Phase.CLOSING, Phase.CLOSED}:
+                self.terminal.asks(CloseTrades(which=held.trade.trade_id, by="cli"), tries=1)
 
     def _be_somebody_else(self) -> None:
         data = self._buttons[-1][1] if self._buttons else "v1:yes:abc"

@@ -36,7 +36,7 @@ class Action:
     """One thing the person does, at the earliest at `at` (seconds from the start)."""
 
     at: float
-    kind: str  # open | close | change | strict | active | locks | release | one of the pastimes
+    kind: str  # open | close | change | emergency | strict | active | locks | release | one of the pastimes
     number: int  # of this action in its world
     symbol: str = ""
     account: str = MAIN
@@ -112,7 +112,7 @@ def draw_scenario(
         ordered += _precautions(scenario)  # numbered behind the others, whose words hang on their numbers
     drawn_features = draw_features(seed, scenario.accounts)
     scenario = replace(scenario, features=drawn_features if features is None else features)
-    ordered += _changes(scenario)
+    ordered += [*_changes(scenario), *_emergencies(scenario)]
     return replace(scenario, actions=tuple(replace(each, number=number) for number, each in enumerate(ordered)))
 
 
@@ -198,6 +198,16 @@ def _changes(scenario: Scenario) -> list[Action]:
     count = round(scenario.features.changes * seconds / 3600.0)
     times = sorted(dice.uniform(0.03, 0.97) * seconds for _ in range(count))
     return [Action(at=at, kind="change", number=0) for at in times]
+
+
+def _emergencies(scenario: Scenario) -> list[Action]:
+    """When everything is to be left at once, and when the desk is opened again."""
+    dice, seconds, actions = _dice(scenario.seed, "emergencies"), scenario.seconds, []
+    for _ in range(round(scenario.features.emergencies * seconds / 3600.0)):
+        at, back = dice.uniform(0.1, 0.8) * seconds, dice.uniform(60.0, 0.1 * seconds)
+        actions.append(Action(at=at, kind="emergency", number=0, account=dice.choice(scenario.accounts)))
+        actions += [Action(at=at + each, kind="active", number=0) for each in (back, back + _ACTIVE_AGAIN_SECONDS)]
+    return sorted(actions, key=lambda each: each.at)
 
 
 def _dice(seed: int, name: str) -> Random:

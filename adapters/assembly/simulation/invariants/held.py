@@ -38,6 +38,7 @@ class Held:
     opened_at: float = 0.0  # monotonic seconds, when that was durable
     wallet: Decimal = ZERO  # of its account then
     filled_at: float | None = None  # monotonic seconds, of the first fill at the exchange
+    is_to_leave: bool = False  # by an emergency on its account
     timeless: bool = False  # clocks were meddled with while it lived
     followed_until: Decimal | None = None  # the best price when a person moved its stop: a better one is followed
     trailed: Decimal | None = None  # the best price that the daemon must have seen since `trails_since`

@@ -13,6 +13,7 @@ from decimal import Decimal
 from adapters.assembly.simulation.invariants.breakeven import bare, behind, loosened
 from adapters.assembly.simulation.invariants.cover import left_over, own_stop_missing
 from adapters.assembly.simulation.invariants.deadlines import lingers, stays, touched
+from adapters.assembly.simulation.invariants.emergencies import left_behind, unheard
 from adapters.assembly.simulation.invariants.held import ENTRY, STOP, Held
 from adapters.assembly.simulation.invariants.ladder import oversold, skewed
 from adapters.assembly.simulation.invariants.net_targets import floor_met
@@ -88,6 +89,17 @@ TIMED: dict[str, Timed] = {
         seconds=5.0,
         tell=lambda _held: "its stop has not followed the target that has filled",
     ),
+    "unheard": Timed(
+        invariant="I19",
+        seconds=15.0,
+        tell=lambda _held: "there is an emergency on its account, and it has not begun to leave",
+    ),
+    # Targets are cancelled, then a market order goes as far as the book does, and another a second later.
+    "left_behind": Timed(
+        invariant="I19",
+        seconds=75.0,
+        tell=lambda held: f"there is an emergency on its account, and it has {held.open_quantity} or orders left",
+    ),
     "outlasts": Timed(
         invariant="I20",
         seconds=45.0,  # 30 s of grace
@@ -116,6 +128,9 @@ def note_timed(held: Held, now: float, *, price: Decimal | None, shut: bool) -> 
     held.note("loosened", holds=loosened(held), now=now)
     held.note("bare", holds=bare(held, quantity), now=now)
     held.note("lingers", holds=lingers(held, now, shut=shut), now=now)
+    if held.is_to_leave:
+        held.note("unheard", holds=unheard(held), now=now)
+        held.note("left_behind", holds=left_behind(held), now=now)
     if held.main is not None:
         held.note("outlasts", holds=outlasts(held), now=now)
         held.note("outlasts_person", holds=outlasts_person(held), now=now)

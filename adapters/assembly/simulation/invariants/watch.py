@@ -31,6 +31,7 @@ from adapters.assembly.simulation.invariants import (
     changes,
     cover,
     deadlines,
+    emergencies,
     entries,
     journal,
     ladder,
@@ -221,6 +222,7 @@ class Watch:
             elif append.stream == STREAM:
                 self.guards.appended(append.facts)
                 self._shut_at = self._clock.monotonic() if self.guards.shut else None
+                emergencies.note_emergency(append.facts, self._live.values())
                 self._touched |= set(self._live)
         except Violated as found:
             self._keep(found)
