@@ -19,6 +19,7 @@ from adapters.assembly.simulation.planted import (
     supervising,
     telling,
     trading,
+    whole_desk,
 )
 from adapters.assembly.simulation.runner import Violation
 
@@ -27,7 +28,7 @@ ENOUGH = 60
 EVERY = 3  # of so many mistakes one is tried here, at its known seed; `simulate --planted` tries and searches all
 FAMILIES = {
     module.__name__.rpartition(".")[2]: module.BUGS
-    for module in (recording, trading, requesting, telling, supervising, desk)
+    for module in (recording, trading, requesting, telling, supervising, desk, whole_desk)
 }
 
 
@@ -54,7 +55,7 @@ def test_what_a_world_shows_without_the_mistake_is_no_finding(monkeypatch: pytes
     tried: list[int] = []
     shown = Violation(invariant="I1", about="", text="two orders for one intent")
 
-    def lived(seed: int, _optioned: float, _guards: str | None) -> Violation | None:
+    def lived(seed: int, *_world: object) -> Violation | None:
         tried.append(seed)
         return shown if seed == KNOWN_SEEDS["no_breakeven"] else None
 

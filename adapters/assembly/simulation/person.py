@@ -145,6 +145,8 @@ class Person:
         why, state = f"{OF_ACCOUNT}{account}", SafetyState.REDUCE_ONLY
         wanted = SetSafety(command_id=f"cli-{action.number}", state=state, why=why, by="cli", leave=account)
         self.terminal.asks(wanted)
+        if self._dice_of(action).random() < 0.4:  # noqa: PLR2004 - two of five are cut off here
+            return
         for held in tuple(self._world.watch.trades.values()):
             if held.trade.plan.account == account and held.trade.phase not in {Phase.CLOSING, Phase.CLOSED}:
                 self.terminal.asks(CloseTrades(which=held.trade.trade_id, by="cli"), tries=1)

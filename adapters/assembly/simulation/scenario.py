@@ -83,7 +83,8 @@ def draw_scenario(
         candles: a recorded candle file whose prices the first symbol takes; "" makes all prices up.
         optioned: the share of plans with options, 0 for none and no limits at the desk; None draws it.
         guards: which limits the desk has; None draws them. All else is as it would be, with either.
-        features: which are on; None draws them. With none of them all else is as it would be.
+        features: which are on; None draws them. With none of them all else is as it would be; mirrored orders have
+            the second account.
 
     """
     dice = _dice(seed, "scenario")
@@ -100,7 +101,7 @@ def draw_scenario(
         trades_wanted=max(1, round(trades_an_hour * hours)),
         candles=candles,
     )
-    scenario = _with_accounts(scenario, symbols)
+    scenario = _with_features(_with_accounts(scenario, symbols), features)
     actions = [*_openings(scenario, symbols), *_closings(scenario), *_pastimes(scenario, hours)]
     ordered = sorted(actions, key=lambda each: each.at)
     dice = _dice(seed, "options")
@@ -110,8 +111,6 @@ def draw_scenario(
         limits = dice.choices([*_GUARDS], [*_GUARDS.values()])[0]
         scenario = replace(scenario, guards=limits if guards is None else guards)
         ordered += _precautions(scenario)  # numbered behind the others, whose words hang on their numbers
-    drawn_features = draw_features(seed, scenario.accounts)
-    scenario = replace(scenario, features=drawn_features if features is None else features)
     ordered += [*_changes(scenario), *_emergencies(scenario)]
     return replace(scenario, actions=tuple(replace(each, number=number) for number, each in enumerate(ordered)))
 
@@ -123,6 +122,12 @@ def _with_accounts(scenario: Scenario, symbols: list[str]) -> Scenario:
     hedged = tuple(each for each in every if dice.random() < 0.3)  # noqa: PLR2004 - three of ten are hedged
     crossed = tuple(each for each in (MAIN, MIRROR) if dice.random() < 0.25)  # noqa: PLR2004 - one of four
     return replace(scenario, accounts=accounts, hedged=hedged, crossed=crossed)
+
+
+def _with_features(scenario: Scenario, features: Features | None) -> Scenario:
+    wanted = draw_features(scenario.seed, scenario.accounts) if features is None else features
+    accounts = (MAIN, MIRROR) if wanted.mirrored else scenario.accounts
+    return replace(scenario, features=wanted, accounts=accounts)
 
 
 def _openings(scenario: Scenario, symbols: list[str]) -> list[Action]:

@@ -18,7 +18,7 @@ from actors.messages.operator import ChangeAction, ChatRecord
 from actors.messages.orders import EffectSettled, Settlement
 from actors.messages.trading import ChangeTrade, StopPriceMoved
 from actors.model.position import PositionSide
-from actors.model.trade import Trade
+from actors.model.trade import Role, Trade
 from actors.model.trade_change import ChangeKind, TradeChange
 from actors.model.trade_plan import Policy
 from adapters.assembly.simulation.invariants.held import STOP, TARGET, ZERO, Held
@@ -114,6 +114,12 @@ def _check_by_hand(before: Trade, held: Held, fact: StopPriceMoved | StopLooseni
 def _check_given_back(before: Trade, held: Held, fact: EffectSettled) -> None:
     """A stop goes back for one reason alone: the exchange refused a person's price as passed."""
     after = held.trade
+    refused = next(
+        (leg for leg in before.of(Role.STOP) if leg.pending and leg.pending.effect_key == fact.effect_key), None
+    )
+    asked = None if refused is None or refused.pending is None else refused.pending.trigger_price
+    if after.trigger_passed and not before.trigger_passed and asked is not None and asked == before.asked_stop:
+        raise Violated("I21", before.trade_id, f"leaves because the price has passed {asked}, which a person asked for")
     if after.stop_price == before.stop_price:
         return
     kept = before.kept_stop

@@ -11,11 +11,28 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from adapters.assembly.simulation.planted import desk, recording, requesting, supervising, telling, trading
+from adapters.assembly.simulation.features import Features
+from adapters.assembly.simulation.planted import (
+    desk,
+    recording,
+    requesting,
+    supervising,
+    telling,
+    trading,
+    whole_desk,
+)
 from adapters.assembly.simulation.planted.known_seeds import KNOWN_SEEDS
 from adapters.assembly.simulation.runner import Violation, run_world
 
-BUGS = (*recording.BUGS, *trading.BUGS, *requesting.BUGS, *telling.BUGS, *supervising.BUGS, *desk.BUGS)
+BUGS = (
+    *recording.BUGS,
+    *trading.BUGS,
+    *requesting.BUGS,
+    *telling.BUGS,
+    *supervising.BUGS,
+    *desk.BUGS,
+    *whole_desk.BUGS,
+)
 HOURS = 0.25  # a dense quarter of an hour finds as much as a whole one
 TRADES_AN_HOUR = 16.0
 
@@ -76,19 +93,21 @@ def find(name: str, *, seeds: tuple[int, ...]) -> Finding:
     hint = KNOWN_SEEDS.get(name)
     for seed in sorted(seeds, key=lambda each: each != hint):
         with bug.planted():
-            violation = _lived(seed, bug.optioned, bug.guards)
-        if violation is not None and holds(seed, bug.optioned, bug.guards):
+            violation = _lived(seed, bug.optioned, bug.guards, bug.features)
+        if violation is not None and holds(seed, bug.optioned, bug.guards, bug.features):
             return Finding(
                 name=name, mistake=bug.mistake, seed=seed, invariant=violation.invariant, text=str(violation)
             )
     return Finding(name=name, mistake=bug.mistake, seed=None)
 
 
-def _lived(seed: int, optioned: float, guards: str | None) -> Violation | None:
-    return run_world(seed, hours=HOURS, trades_an_hour=TRADES_AN_HOUR, optioned=optioned, guards=guards).violation
+def _lived(seed: int, optioned: float, guards: str | None, features: Features) -> Violation | None:
+    return run_world(
+        seed, hours=HOURS, trades_an_hour=TRADES_AN_HOUR, optioned=optioned, guards=guards, features=features
+    ).violation
 
 
 @lru_cache(maxsize=256)
-def holds(seed: int, optioned: float, guards: str | None) -> bool:
+def holds(seed: int, optioned: float, guards: str | None, features: Features) -> bool:
     """Tell whether the world of a seed breaks nothing by itself."""
-    return _lived(seed, optioned, guards) is None
+    return _lived(seed, optioned, guards, features) is None

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+from adapters.assembly.simulation.features import NO_FEATURES, Features
+
 _GONE = object()
 
 
@@ -75,6 +77,7 @@ class Bug:
     plant: Callable[[Patch], None]
     optioned: float = 0.0  # the share of plans with options in the worlds it is looked for in
     guards: str | None = None  # of these worlds' desks; None: as drawn
+    features: Features = NO_FEATURES  # of these worlds
 
     @contextmanager
     def planted(self) -> Iterator[None]:
