@@ -114,12 +114,12 @@ def _check_by_hand(before: Trade, held: Held, fact: StopPriceMoved | StopLooseni
 def _check_given_back(before: Trade, held: Held, fact: EffectSettled) -> None:
     """A stop goes back for one reason alone: the exchange refused a person's price as passed."""
     after = held.trade
-    refused = next(
-        (leg for leg in before.of(Role.STOP) if leg.pending and leg.pending.effect_key == fact.effect_key), None
-    )
-    asked = None if refused is None or refused.pending is None else refused.pending.trigger_price
-    if after.trigger_passed and not before.trigger_passed and asked is not None and asked == before.asked_stop:
-        raise Violated("I21", before.trade_id, f"leaves because the price has passed {asked}, which a person asked for")
+    pending = [leg.pending for leg in before.of(Role.STOP) if leg.pending is not None]
+    asked = [each.trigger_price for each in pending if each.effect_key == fact.effect_key]
+    left = after.trigger_passed and not before.trigger_passed
+    if left and before.asked_stop is not None and before.asked_stop in asked:
+        text = f"leaves because the price has passed {before.asked_stop}, which a person asked for"
+        raise Violated("I21", before.trade_id, text)
     if after.stop_price == before.stop_price:
         return
     kept = before.kept_stop
