@@ -167,12 +167,17 @@ class Plans:
         assert parent is not None  # noqa: S101 - narrows for the checker; the root has no siblings
         siblings = parent.living_children()
         place = siblings.index(node)
-        parent.to_stop = [child for child in siblings[place + 1 :] if child.state not in NOT_RUNNING]
-        if with_node:
-            parent.to_stop.insert(0, node)
-        # A plan under way may have begun further up; it is taken on from there.
-        unfinished = [siblings.index(child) for child in parent.to_start or () if child in siblings]
-        parent.to_start = deque(siblings[min([place if with_node else place + 1, *unfinished]) :])
+        # A plan under way may have begun further up: whom it still waits for, or has yet to stop, goes down with these,
+        # and the starts are taken on from there.
+        unfinished = {id(child) for child in (*(parent.to_stop or ()), parent.waiting_for) if child is not None}
+        parent.to_stop = [
+            child
+            for at, child in enumerate(siblings)
+            if at > place or (child is node and with_node) or (id(child) in unfinished and child is not node)
+            if child.state not in NOT_RUNNING
+        ]
+        begun = [siblings.index(child) for child in parent.to_start or () if child in siblings]
+        parent.to_start = deque(siblings[min([place if with_node else place + 1, *begun]) :])
         parent.waiting_for = None
         parent.settled = False
         self._agenda.append(parent)

@@ -247,6 +247,28 @@ def test_rest_for_one_waits_for_the_failed_one_before_it_starts_the_rest(simulat
     assert story.told() == ["client up", "stream up"]
 
 
+@pytest.mark.parametrize("schedule", range(12))
+def test_rest_for_one_restarts_all_when_a_second_one_fails_on_the_way_down(
+    make_stage: Callable[..., Stage], schedule: int
+) -> None:
+    """Whatever order they go down in: the first to fail has children of its own to wait for, the second is among those
+    that it takes along."""
+    stage = make_stage("deterministic", schedule_seed=schedule)
+    story = Story()
+    children = (story.spec("client", children=(story.spec("lane"),)), story.spec("stream"), story.spec("reconciler"))
+    stage.system.start(SupervisorSpec("account", strategy=REST_FOR_ONE, children=(*children, story.spec("positions"))))
+    story.told()
+    stage.system.tell("account/client", crash())
+    stage.system.tell("account/reconciler", crash())
+    stage.crank.run_for(10)
+    paths = [f"account/{name}" for name in ("client", "client/lane", "stream", "reconciler", "positions")]
+    assert {path: stage.state_of(path).state for path in paths} == dict.fromkeys(paths, "running")
+    assert all(stage.state_of(path).incarnation >= 2 for path in paths)
+    last_ups = {line: place for place, line in enumerate(story.told()) if line.endswith(" up")}
+    wanted = ["client up", "lane up", "stream up", "reconciler up", "positions up"]
+    assert sorted(last_ups, key=lambda line: last_ups[line]) == wanted
+
+
 def test_a_restarting_parent_stops_its_children_in_reverse_and_starts_only_the_specs_again(stage: Stage) -> None:
     story = Story()
     stage.system.start(story.spec("parent", children=(story.spec("first"), story.spec("second"))))
