@@ -386,4 +386,8 @@ def test_the_times_allowed_are_those_of_the_design() -> None:
         "lingers": ("I18", 10.0),
         "touched": ("I18", 5.0),
         "stays": ("I18", 10.0),
+        "unheard": ("I19", 15.0),
+        "left_behind": ("I19", 75.0),
+        "outlasts": ("I20", 45.0),
+        "outlasts_person": ("I20", 15.0),
     }

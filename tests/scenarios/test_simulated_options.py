@@ -10,6 +10,7 @@ from pathlib import Path
 from actors.model.trade_plan import Approach, TradePlan
 from actors.rules.plan_text import parse_plan
 from adapters.assembly.simulation.cases import draw_case, read_case, write_case
+from adapters.assembly.simulation.features import NO_FEATURES
 from adapters.assembly.simulation.guard_terms import GUARD_TERMS
 from adapters.assembly.simulation.options import with_options
 from adapters.assembly.simulation.plans import plan_words
@@ -34,7 +35,8 @@ def plans_of(scenario: Scenario) -> list[tuple[str, str]]:
 
 def test_options_change_nothing_else_of_a_seed() -> None:
     for seed in SEEDS:
-        whole, plain = draw_scenario(seed, hours=1.0), draw_scenario(seed, hours=1.0, optioned=0.0)
+        whole = draw_scenario(seed, hours=1.0, features=NO_FEATURES)
+        plain = draw_scenario(seed, hours=1.0, optioned=0.0, features=NO_FEATURES)
         more = {"strict", "active", "locks", "release"}
         assert [each for each in whole.actions if each.kind not in more] == list(plain.actions)
         assert replace(whole, actions=(), optioned=0.0, guards="") == replace(plain, actions=())

@@ -48,22 +48,6 @@ def _refusal_untold(patch: Patch) -> None:
     patch.replace(FannedOpenings, "_give_up", give_up)
 
 
-def _promise_dropped(patch: Patch) -> None:
-    """Outside trouble is not tried again."""
-
-    def make(honest: Method) -> Method:
-        def refuse(desk: Any, opening: Any, text: str, *, outside: bool = False) -> None:
-            if opening.promise is None or not outside:
-                honest(desk, opening, text, outside=outside)
-                return
-            desk._withdraw(opening)
-            desk._leave(opening)
-
-        return refuse
-
-    patch.wrap(FannedOpenings, "_refuse", make)
-
-
 def _followers_untold(patch: Patch) -> None:
     patch.replace(monitored_trade, "to_followers", lambda _trade, _facts: iter(()))
 
@@ -167,7 +151,6 @@ BUGS = tuple(
     for features, name, mistake, plant in (
         (FANNED, "promises_not_taken_up", "promised slices are forgotten with the desk's life", _promises_not_taken_up),
         (FANNED, "refusal_untold", "a slice that cannot be opened is not told", _refusal_untold),
-        (FANNED, "promise_dropped", "a slice is not tried again after outside trouble", _promise_dropped),
         (FANNED, "followers_untold", "mirrors hear nothing of main", _followers_untold),
         (FANNED, "followers_hear_no_end", "mirrors do not hear that main has left", _followers_hear_no_end),
         (FANNED, "grace_for_ever", "a mirror's trade outlasts main's", _grace_for_ever),
