@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.assembly.simulation.faults import COUNTS, RATES, Faults, draw_faults, given_faults
-from adapters.assembly.simulation.features import Features
+from adapters.assembly.simulation.features import NO_FEATURES, Features
 from adapters.assembly.simulation.scenario import Scenario, draw_scenario
 
 TRADES_AN_HOUR = 10.0
@@ -108,11 +108,14 @@ def draw_case_of(
 
 
 def standard_case(seed: int) -> Case:
-    """Draw the standard scenario: two symbols, a price every 5 s on average, ten trades in one hour, faults on."""
-    case = draw_case(seed)
+    """Draw the standard scenario: two symbols, a price every 5 s on average, ten trades in one hour, faults on.
+
+    Each trade is one order's on the one account, left to itself: features make more trades of an order.
+    """
+    case = draw_case(seed, features=NO_FEATURES)
     while len(case.scenario.instruments) != _STANDARD_SYMBOLS or len(case.scenario.accounts) != 1:
         seed += _ANOTHER
-        case = draw_case(seed)
+        case = draw_case(seed, features=NO_FEATURES)
     return case
 
 
