@@ -18,7 +18,6 @@ from adapters.assembly.simulation.invariants.price_record import PriceRecord
 from adapters.assembly.simulation.invariants.violation import Violated
 
 STOOD_SECONDS = 1.0
-UNDER_WAY_SECONDS = 0.5  # a price that has left the market may be the newest the daemon knows
 STEP, STEP_TICKS = Decimal("0.1"), 3  # of the distance; smaller moves are not made
 
 
@@ -30,8 +29,7 @@ def check_moved(before: Trade, held: Held, fact: StopPriceMoved, prices: PriceRe
     sign, tick = before.side.sign, before.instrument.tick_size
     if rule is None or fact.best_price is None or (fact.stop_price - before.stop_price) * sign <= 0:
         raise Violated("I17", before.trade_id, f"its stop trails from {before.stop_price} to {fact.stop_price}")
-    filled_at = held.filled_at if held.filled_at is not None else 0.0
-    seen = prices.since(before.plan.symbol, filled_at - UNDER_WAY_SECONDS)
+    seen = prices.since(before.plan.symbol, held.filled_at if held.filled_at is not None else 0.0)
     if not any((price - fact.best_price) * sign >= 0 for price in seen):
         raise Violated("I17", before.trade_id, f"it follows {fact.best_price}, and no price was there since its fill")
     gap = (fact.best_price - fact.stop_price) * sign - rule.distance.at(fact.best_price)
