@@ -19,7 +19,8 @@ from adapters.assembly.simulation.changes import leap_away
 from adapters.assembly.simulation.person import Person
 from adapters.assembly.simulation.world import World
 
-_CROSSED, _CLOSED = 0.15, 0.12  # how often
+_CROSSED, _BEFORE, _CLOSED = 0.25, 0.75, 0.12  # how often
+_BEFORE_IT_LEAVES, _AFTERWARDS = (0.0, 0.0002), (0.001, 0.1)  # seconds: a commit takes longer than the first
 _STUCK_SECONDS = (1.0, 10.0, 60.0)
 _BEYOND = 0.0005  # as a fraction of price
 
@@ -47,7 +48,8 @@ class Afterthoughts:
         if isinstance(fact, StopLooseningAsked) and self._world.faults.strikes("backstop_stuck"):
             self._stick(trade)
         if isinstance(fact, StopPriceMoved) and self._dice.random() < _CROSSED:
-            self._later((0.0, 0.08), partial(self._cross, trade, fact.stop_price))
+            within = _BEFORE_IT_LEAVES if self._dice.random() < _BEFORE else _AFTERWARDS
+            self._later(within, partial(self._cross, trade, fact.stop_price))
         self._close(trade.trade_id, (0.0, 1.5))
 
     def _close(self, trade_id: str, within: tuple[float, float]) -> None:
