@@ -48,8 +48,12 @@ def oversold(held: Held, quantity: Decimal) -> bool:
 
 
 def skewed(held: Held, quantity: Decimal) -> bool:
-    """Whether a rung is further than one step from its share of what is held."""
+    """Whether a rung is further than one step from its share of what is held, or one rests that was taken away."""
     trade = held.trade
+    if trade.taken_targets and trade.phase not in {Phase.CLOSING, Phase.CLOSED}:
+        resting_places = {int(role(order)[1:]) for order in held.of(TARGET) if order.is_open}
+        if resting_places & trade.taken_targets:
+            return True
     if trade.phase not in {Phase.BUILDING, Phase.MONITORING} or quantity < trade.instrument.min_quantity:
         return False
     if unpriced(trade) or trade.halted:

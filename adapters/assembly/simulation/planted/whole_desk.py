@@ -25,7 +25,7 @@ from adapters.assembly.simulation.planted.patch import Bug, Patch
 
 Method = Callable[..., Any]
 FANNED = Features(dual=0.7, mirrored=True, mirror_off=0.1)
-CHANGED = Features(changes=80.0, respect=0.6)
+CHANGED = Features(dual=0.6, changes=160.0, respect=0.6)
 EMERGENCIES = Features(emergencies=8.0)
 
 
