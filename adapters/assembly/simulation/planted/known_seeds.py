@@ -100,9 +100,9 @@ KNOWN_SEEDS: dict[str, int] = {
     "loosened_at_once": 1,
     "backstop_not_awaited": 6,
     "commands_forgotten": 6,
-    "passed_price_leaves": 1,
+    "passed_price_leaves": 3,
     "taken_target_returns": 1,
-    "everything_respected": 1,
+    "everything_respected": 6,
     "emergency_only_shuts": 1,
-    "emergency_half_heard": 1,
+    "emergency_half_heard": 8,
 }
