@@ -99,7 +99,7 @@ KNOWN_SEEDS: dict[str, int] = {
     "grace_for_ever": 8,
     "loosened_at_once": 1,
     "backstop_not_awaited": 6,
-    "commands_forgotten": 6,
+    "commands_forgotten": 34,
     "passed_price_leaves": 3,
     "taken_target_returns": 1,
     "everything_respected": 6,
