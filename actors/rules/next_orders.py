@@ -182,6 +182,16 @@ def refused_in_a_row(trade: Trade, role: Role, index: int = 1) -> tuple[int, dat
     return count, last
 
 
+def _outgrown(trade: Trade, role: Role, index: int, quantity: Decimal, price: Decimal) -> bool:
+    """The newest was refused when it was worth less than an order: what is wanted now is worth one, and need not wait.
+
+    A first lot fills, and the rest a little later: neither stop nor rung waits out the pauses that the lot has earned.
+    """
+    last, least = trade.latest(role, index), trade.instrument.min_notional_usdt
+    refused = last is not None and last.state is LegState.REJECTED and last.quantity * price < least
+    return refused and quantity * price >= least
+
+
 def under_minimum(trade: Trade) -> bool:
     """What is open is too small for any order of its own: only the backstop can cover it."""
     return ZERO < trade.open_quantity < trade.instrument.min_quantity
@@ -196,7 +206,7 @@ def _keep_stop(draft: _Draft) -> None:
     leg = trade.live_leg(Role.STOP)
     if leg is None:
         refusals, last = refused_in_a_row(trade, Role.STOP)
-        if not draft.paused(last, refusals):
+        if _outgrown(trade, Role.STOP, 1, quantity, trade.stop_price) or not draft.paused(last, refusals):
             draft.place(Role.STOP, 1, _takeable(trade, refusals), trigger_price=trade.stop_price)
         return
     if not _settled(leg) or leg.filled_quantity:  # filling: it has fired and cannot be changed any more
@@ -293,7 +303,9 @@ def _keep_rungs(draft: _Draft) -> None:
         leg = trade.live_leg(Role.TARGET, index)
         if leg is None:
             refusals, last = refused_in_a_row(trade, Role.TARGET, index)
-            held_back = draft.paused(last, refusals) or draft.paused(_reduced_away_at(trade, index), REDUCED_AWAY)
+            outgrown = _outgrown(trade, Role.TARGET, index, remaining, prices[index - 1])
+            refused = not outgrown and draft.paused(last, refusals)
+            held_back = refused or draft.paused(_reduced_away_at(trade, index), REDUCED_AWAY)
             if ZERO < remaining <= room and not held_back:
                 draft.place(Role.TARGET, index, remaining, price=prices[index - 1])
                 room -= remaining

@@ -660,6 +660,28 @@ def test_a_rung_that_is_refused_to_shrink_to_a_small_worth_is_cancelled(monitori
     assert "cancel T1" in monitoring.requests()
 
 
+def test_what_was_refused_for_its_small_worth_waits_no_longer_once_more_has_filled(building: Stage) -> None:
+    """A first lot, then the rest: the pauses that the lot has earned are not waited out."""
+    building.fill(Role.ENTRY, "0.4")
+    building.settle(Settlement.REJECTED, only="place", code=110094)
+    building.fill(Role.ENTRY, "99.6")
+    assert "place S sell 100.0 at 1.15" in building.requests()
+    assert "place T1 sell 85.0 at 1.21" in building.requests()
+
+
+def test_a_rung_that_was_refused_many_times_for_its_small_worth_is_placed_with_the_fill(building: Stage) -> None:
+    building.fill(Role.ENTRY, "0.4")
+    for _ in range(4):
+        building.settle(Settlement.REJECTED, only="place T1", code=110094)
+        building.settle_all()
+        building.now += timedelta(seconds=20)
+        building.take(None)
+    building.settle(Settlement.REJECTED, only="place T1", code=110094)
+    building.now += timedelta(seconds=0.2)
+    building.fill(Role.ENTRY, "99.6")
+    assert "place T1 sell 85.0 at 1.21" in building.requests()
+
+
 @pytest.mark.parametrize(
     ("side", "raised", "twice"), [(PositionSide.LONG, "1.2221", "1.2342"), (PositionSide.SHORT, "1.1782", "1.1666")]
 )
