@@ -31,6 +31,7 @@ from actors.messages.accounts import (
 )
 from actors.messages.lanes import AccountFenced, AccountRestored, AccountSuspended, AnswerKind, LaneAnswer
 from actors.messages.orders import (
+    CancelOrder,
     EffectSettled,
     EffectUnclear,
     OrderRequest,
@@ -401,4 +402,6 @@ def _next_call(entry: Entry) -> Any:
     if entry.state.step is Step.SEND or isinstance(request, SetPositionStop):
         return request
     symbol = request.order.symbol if isinstance(request, PlaceOrder) else request.symbol
+    if isinstance(request, CancelOrder) and request.order_id:
+        return OrderQuestion(symbol=symbol, client_order_id="", order_id=request.order_id)
     return OrderQuestion(symbol=symbol, client_order_id=entry.standing.order)

@@ -80,12 +80,15 @@ class GuardedOpenings(Actor):
         return self._enter(Opening.of(message.plan, owed, asked_at, command_id=message.command_id, by=message.by))
 
     def _owed(self, plan: TradePlan) -> Reply:
-        if plan.account not in self._queues:
+        self._check_account(plan.account)
+        return self.context.defer_reply()
+
+    def _check_account(self, account: str) -> None:
+        if account not in self._queues:
             known = ", ".join(self._accounts)
-            raise Refused(f"account {plan.account} is not configured; write one of: {known}")
+            raise Refused(f"account {account} is not configured; write one of: {known}")
         if self._shut is not None:
             raise TroubleOutside(self._shut)
-        return self.context.defer_reply()
 
     def _enter(self, opening: Opening) -> Any:
         queue = self._queues[opening.plan.account]

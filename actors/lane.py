@@ -89,7 +89,7 @@ class Lane(Actor):
     # --- reads ----------------------------------------------------------------------------------------------------
     @handles(OrderQuestion)
     def _find_order(self, question: OrderQuestion) -> LaneAnswer:
-        return self._call(lambda: self._port.find_order(question.symbol, question.client_order_id))
+        return self._call(lambda: self._port.find_order(question.symbol, question.client_order_id, question.order_id))
 
     @handles(OpenOrdersReading)
     def _open_orders(self, _question: OpenOrdersReading) -> LaneAnswer:

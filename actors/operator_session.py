@@ -13,12 +13,14 @@ from typing import Any, Protocol
 
 from actors.conversation import Conversation, Step
 from actors.messages import addresses
+from actors.messages.adopting import AdoptionShown, AdoptPosition
 from actors.messages.alert_records import OfferDefaultChat
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.operator import (
     Action,
+    AdoptAction,
     ButtonRecord,
     ChangeAction,
     CloseAction,
@@ -34,13 +36,21 @@ from actors.messages.trading import (
     OpenTrade,
     OrderPreview,
     PreviewTrade,
+    TradeAccepted,
     TradeChanged,
     TradeReading,
     TradesQuestion,
 )
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import change_screens, chat_commands, guard_screens, session_record, trade_screens
+from actors.rules import (
+    adoption_words,
+    change_screens,
+    chat_commands,
+    guard_screens,
+    session_record,
+    trade_screens,
+)
 from actors.rules.ages import span
 from actors.rules.chat_commands import (
     AskHealth,
@@ -50,6 +60,7 @@ from actors.rules.chat_commands import (
     AskStatus,
     AskVersion,
     Command,
+    DraftAdopt,
     DraftChange,
     DraftClose,
     DraftTrade,
@@ -87,6 +98,7 @@ class _Work:
     """What is known so far on the way to a command's outcome. Lost with the incarnation; the record is not."""
 
     command: Command | None = None
+    wish: AdoptPosition | None = None  # as read from the command
     trades: tuple[TradeReading, ...] = ()
     registered: tuple[StreamSummary, ...] = ()
     prices: dict[str, PriceReading] = field(default_factory=dict)
@@ -155,7 +167,7 @@ class OperatorSession(Conversation):
                 self.question(Step(update_id, "guards"), addresses.DESK, GuardsQuestion())
             case DraftClose() | DraftChange(which=""):
                 self._read_trades(update_id)
-            case DraftTrade() | DraftChange():
+            case DraftTrade() | DraftChange() | DraftAdopt():
                 self._draft(update_id, command)
 
     # --- the guards -------------------------------------------------------------------------------------------------
@@ -255,7 +267,10 @@ class OperatorSession(Conversation):
         self.show(update_id, replace(screen, lines=(*work.standing, *screen.lines)))
 
     # --- drafts: a preview with two buttons -----------------------------------------------------------------------
-    def _draft(self, update_id: int, command: DraftTrade | DraftChange) -> None:
+    def _draft(self, update_id: int, command: DraftTrade | DraftChange | DraftAdopt) -> None:
+        if isinstance(command, DraftAdopt):
+            self._draft_adoption(update_id, command)
+            return
         if isinstance(command, DraftChange):
             wish = ChangeTrade(command_id="", which=command.which, change=command.change, by=self._by, preview=True)
             self.question(Step(update_id, "weigh"), addresses.DESK, wish, timeout_seconds=PREVIEW_SECONDS)
@@ -267,6 +282,16 @@ class OperatorSession(Conversation):
         else:
             lines = (*(refusal.text for refusal in plan), "", *chat_commands.HELP["trade"])
             self.show(update_id, Screen(title="Not sent: the plan is not complete.", lines=lines))
+
+    def _draft_adoption(self, update_id: int, command: DraftAdopt) -> None:
+        wish = adoption_words.read_wish(command.words, by=self._by, chat_id=self._chat_id)
+        if isinstance(wish, str):
+            lines = (*wish.split("\n"), "", *chat_commands.HELP["adopt"])
+            self.show(update_id, Screen(title="Nothing was touched: the wish is not complete.", lines=lines))
+            return
+        self._work(update_id).wish = wish
+        step = Step(update_id, "weigh")
+        self.question(step, addresses.DESK, replace(wish, preview=True), timeout_seconds=PREVIEW_SECONDS)
 
     def _draft_close(self, update_id: int, which: str) -> None:
         work = self._work(update_id)
@@ -283,10 +308,16 @@ class OperatorSession(Conversation):
             preview = trade_screens.close_preview(meant, work.prices, nonce, BUTTON_SECONDS)
             self._offer(update_id, nonce, action, trade_screens.with_silent(preview, work.registered, work.trades))
 
-    def _on_weighed(self, update_id: int, weighed: OrderPreview | TradeChanged) -> None:
-        """Ask back, with what an order or a change comes to."""
-        nonce = self._nonce(update_id)
+    def _on_weighed(self, update_id: int, weighed: OrderPreview | TradeChanged | AdoptionShown) -> None:
+        """Ask back, with what an order, a change or an adoption comes to."""
+        nonce, wish = self._nonce(update_id), self._work(update_id).wish
         action: Action
+        if isinstance(weighed, AdoptionShown):
+            if wish is None:
+                raise RuntimeError("an adoption was weighed that nobody asked for")
+            action = AdoptAction(wish=replace(wish, seen_quantity=weighed.sized.quantity))
+            self._offer(update_id, nonce, action, adoption_words.preview(weighed, nonce, BUTTON_SECONDS))
+            return
         if isinstance(weighed, TradeChanged):
             action = ChangeAction(
                 trade_id=weighed.trade_id, number=weighed.number, change=weighed.change, seen_price=weighed.before
@@ -371,6 +402,9 @@ class OperatorSession(Conversation):
             case ChangeAction(trade_id=trade_id, change=change, seen_price=seen):
                 wish = ChangeTrade(command_id=pending.command_id, which=trade_id, change=change, by=by, seen_price=seen)
                 self.question(Step(update_id, "alter"), addresses.DESK, wish, timeout_seconds=DESK_SECONDS)
+            case AdoptAction(wish=wanted_adoption):
+                adopt = replace(wanted_adoption, command_id=pending.command_id)
+                self.question(Step(update_id, "open"), addresses.DESK, adopt, timeout_seconds=DESK_SECONDS)
             case CloseAction(trade_ids=trade_ids):
                 work.awaited = {each for each in trade_ids if work.results.get(each, ("unknown",))[0] == "unknown"}
                 for trade_id in trade_ids:
@@ -433,8 +467,7 @@ class OperatorSession(Conversation):
             case "confirm" | "cancel":
                 self._on_button(step, value)
             case "open" | "alter":
-                changed = isinstance(value, TradeChanged)
-                self.decide(update_id, change_screens.changed(value) if changed else trade_screens.accepted(value))
+                self.decide(update_id, _outcome(value))
             case "close":
                 self._on_close_answer(step, "leaving", "")
 
@@ -470,7 +503,16 @@ class OperatorSession(Conversation):
             self._take_button(step.update_id, Press(nonce=step.about, confirmed=step.name == "confirm"))
 
 
+def _outcome(value: TradeAccepted | TradeChanged) -> Screen:
+    if isinstance(value, TradeChanged):
+        return change_screens.changed(value)
+    adopted = value.sized.plan.adopted is not None
+    return adoption_words.accepted(value) if adopted else trade_screens.accepted(value)
+
+
 def _what_is_meant(command: Command | None) -> str:
+    if isinstance(command, DraftAdopt):
+        return "Adopt"
     if not isinstance(command, DraftChange):
         return "Change"
     return f"#{command.which} {change_screens.change_words(command.change)}"
@@ -490,5 +532,7 @@ def _what(action: Action) -> str:
             return f"Safety state {state.value}"
         case ChangeAction(number=number, change=change):
             return f"#{number} {change_screens.change_words(change)}"
+        case AdoptAction(wish=wish):
+            return adoption_words.words_of(wish)
         case ReleaseAction(lock_id=lock_id):
             return f"Release lock {lock_id}"

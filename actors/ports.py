@@ -70,8 +70,11 @@ class ExchangePort(Protocol):
     def set_leverage(self, symbol: str, leverage: Decimal) -> None:
         """Nothing to change counts as done."""
 
-    def find_order(self, symbol: str, client_order_id: str) -> ObservedOrder | None:
-        """Look the order up among open, recent and historic ones. None: the exchange does not list it (yet)."""
+    def find_order(self, symbol: str, client_order_id: str, order_id: str = "") -> ObservedOrder | None:
+        """Look the order up among open, recent and historic ones. None: the exchange does not list it (yet).
+
+        By our client id, or, for an order that is not ours, by the exchange's own id.
+        """
 
     def open_orders(self, symbol: str | None = None) -> tuple[ObservedOrder, ...]:
         """All pages; conditional ones and the exchange's own position stops included."""

@@ -31,7 +31,8 @@ from actors.rules.position_life import fold
 from actors.rules.slices import slice_of, triggers_of
 from actors.rules.trade_news import own_stop_in_place, own_stop_late, request_unclear
 from actors.rules.trade_reading import reading_of
-from actors.trade_changes import ChangeStep, TradeChanges
+from actors.trade_adoption import ABOUT, ProtectionStep, TradeAdoption
+from actors.trade_changes import ChangeStep
 from runtime import Answered, NotAnswered, Refused, Restarted, handles
 
 RETRY_SECONDS = 2.0
@@ -39,7 +40,7 @@ RETRY_SECONDS = 2.0
 __all__ = ["PositionMonitor", "RunIdentity"]
 
 
-class PositionMonitor(TradeChanges):
+class PositionMonitor(TradeAdoption):
     __slots__ = ("_told_slice", "_told_stop_late", "_told_triggers", "_watching_stop")
 
     def __init__(self, *, account: str, symbol: str, trade_id: str, identity: RunIdentity) -> None:
@@ -57,6 +58,7 @@ class PositionMonitor(TradeChanges):
         self._tell_triggers()
         self._watch_prices()
         self._watch_loosening()
+        self._watch_protection()
 
     # --- coming alive: journal, unsettled effects, one reading ---------------------------------------------------
     def on_start(self) -> None:
@@ -70,6 +72,8 @@ class PositionMonitor(TradeChanges):
     def _on_answer(self, message: Answered) -> None:
         if isinstance(message.tag, ChangeStep):
             self._on_change_answer(message.tag, message)
+        elif isinstance(message.tag, ProtectionStep):
+            self._on_protection(message)
         elif message.tag == "journal":
             self._take_up(message.value)
         elif message.tag == "booked":
@@ -84,6 +88,9 @@ class PositionMonitor(TradeChanges):
         if isinstance(message.tag, ChangeStep):
             self._on_change_silence(message.tag, message)
             return
+        if isinstance(message.tag, ProtectionStep):
+            self._on_protection(message)
+            return
         about = str(message.tag)
         self.context.start_timer(f"again/{about}", RETRY_SECONDS, AskAgain(about=about))
 
@@ -95,6 +102,8 @@ class PositionMonitor(TradeChanges):
             self._ask_for_booked()
         elif message.about == "backstop":
             self._look_at_backstop()
+        elif message.about == ABOUT:
+            self._look_at_protection()
         elif message.about == "snapshot":
             if not self._reconciled:
                 self._want_snapshot()

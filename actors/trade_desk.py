@@ -14,6 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from actors.adoptions import Adoptions, AdoptionStep, AdoptionTerms, ReadAgain
 from actors.fanned_openings import FannedOpenings
 from actors.messages import addresses
 from actors.messages.accounts import (
@@ -23,6 +24,7 @@ from actors.messages.accounts import (
     EnsureLeverage,
     TradeAdmitted,
 )
+from actors.messages.adopting import AdoptPosition
 from actors.messages.alerts import RaiseAlert
 from actors.messages.fanning import HalfPromised, MirrorPromised
 from actors.messages.guarding import STREAM
@@ -54,11 +56,12 @@ from actors.model.trade_plan import Follower, SizedPlan, TradePlan
 from actors.openings import Opening, Part, label_of
 from actors.ports import FencePort
 from actors.rules import fan_out, risk
+from actors.rules.adoption import BackstopTerms
 from actors.rules.fan_out_news import slice_not_opened
 from actors.rules.guards import Verdict
 from actors.rules.opening import judge, liquidation_estimate, opened_news
 from actors.rules.refusals import Refusal
-from runtime import LATER, Restarted, handles
+from runtime import LATER, Answered, NotAnswered, Restarted, handles
 
 ASK_SECONDS = 15.0
 READING_SECONDS = 3.0
@@ -94,6 +97,11 @@ class TradeDesk(FannedOpenings):
     def on_start(self) -> None:
         super().on_start()
         self.context.watch(addresses.STORE)
+        backstop = BackstopTerms(distance=self._backstop.distance, min_ticks=self._backstop.min_ticks)
+        terms = AdoptionTerms(
+            salt=self._salt, parameters=self._parameters, backstop=backstop, dry_run=self._terms.dry_run
+        )
+        self._adoptions = Adoptions(self.context, terms, self._fence, self._watch_price)
 
     # --- the steps ------------------------------------------------------------------------------------------------
     def _on_journal(self, opening: Opening, stored: StoredStream) -> None:
@@ -365,6 +373,8 @@ class TradeDesk(FannedOpenings):
         if message.stream == STREAM:
             self._guards.on_appended(message)
             return
+        if self._adoptions.on_appended(message.stream):
+            return
         opening = self._committing(message.stream)
         if opening is not None and opening.fact is not None:
             self._accept(opening, opening.fact)
@@ -373,6 +383,8 @@ class TradeDesk(FannedOpenings):
     def _on_append_refused(self, message: AppendRefused) -> None:
         if message.stream == STREAM:
             self._guards.on_append_refused(message)
+            return
+        if self._adoptions.on_append_refused(message.stream, message.text):
             return
         opening = self._committing(message.stream)
         if opening is not None:
@@ -392,8 +404,11 @@ class TradeDesk(FannedOpenings):
         )
 
     def _accepted(self, fact: TradeOpened, *, already_open: bool) -> None:
-        self.context.tell(addresses.PRICES, WatchPrice(symbol=fact.sized.plan.symbol))
+        self._watch_price(fact)
         self.context.log.info("trade_accepted", trade=fact.label, number=fact.number, already_open=already_open)
+
+    def _watch_price(self, fact: TradeOpened) -> None:
+        self.context.tell(addresses.PRICES, WatchPrice(symbol=fact.sized.plan.symbol))
 
     @handles(Restarted)
     def _on_restarted(self, message: Restarted) -> None:
@@ -402,6 +417,7 @@ class TradeDesk(FannedOpenings):
             return
         self._guards.load()
         self._ask_for_promises()
+        self._adoptions.begin_again()
         for queue in self._queues.values():
             if queue and queue[0].fact is not None:
                 queue[0].fact = None
@@ -415,6 +431,23 @@ class TradeDesk(FannedOpenings):
     @handles(WritesWork)
     def _on_writes_work(self, _message: WritesWork) -> None:
         self._shut = None
+
+    # --- adoptions ------------------------------------------------------------------------------------------------
+    @handles(AdoptPosition)
+    def _on_adopt(self, message: AdoptPosition) -> Any:
+        self._check_account(message.account)
+        self._adoptions.begin(message)
+        return LATER
+
+    @handles(ReadAgain)
+    def _on_read_again(self, message: ReadAgain) -> None:
+        self._adoptions.read_again(message)
+
+    def _is_anothers(self, message: Answered | NotAnswered) -> bool:
+        if not isinstance(message.tag, AdoptionStep):
+            return super()._is_anothers(message)
+        self._adoptions.on_answer(message.tag, message)
+        return True
 
     # --- the live trades ------------------------------------------------------------------------------------------
     @handles(TradesQuestion, CloseTrades, ChangeTrade)

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from actors.messages.orders import ExecutionReported
+from actors.model.money import ZERO
 from actors.model.order import ObservedOrder
 from actors.model.position import ObservedPosition, PositionSide
 
@@ -29,10 +30,14 @@ class EnsureLeverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderQuestion:
-    """Answered with ObservedOrder, or None when the exchange lists none (which proves nothing by itself)."""
+    """Answered with ObservedOrder, or None when the exchange lists none (which proves nothing by itself).
+
+    With `order_id` (the exchange's) an order that is not ours is meant, and there is no client id.
+    """
 
     symbol: str
     client_order_id: str
+    order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +175,7 @@ class AdmitTrade:
     tick_size: Decimal
     liquidation_price: Decimal | None
     leverage: Decimal
+    adopts: Decimal = ZERO  # foreign quantity that it takes over, base units; then no backstop is moved for it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +210,10 @@ class BookReading:
     farthest_stop_short: Decimal | None
     foreign_conditionals: int = 0  # conditional orders there that are not ours, at the last reading
     leverage: Decimal | None = None  # what the trades there were opened with, either side; None: no trade
+    held_long: Decimal = ZERO  # by the trades together, base units
+    held_short: Decimal = ZERO
+    cost_long: Decimal = ZERO  # what that was entered for, USDT
+    cost_short: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +253,11 @@ class SliceReported:
     wants_verification: bool  # its orders are terminal and it holds nothing: confirm against the position
     ended: bool
     last_fill_at: datetime | None
+    average_entry_price: Decimal | None = None
+    adopted_quantity: Decimal = ZERO  # of what it began with: foreign until then
+    stop_to_come: bool = (
+        False  # adopted, and its own stop has not stood yet: what protects the position meanwhile stays
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

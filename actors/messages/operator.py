@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from actors.messages import codec
+from actors.messages.adopting import AdoptPosition
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_change import TradeChange
@@ -84,7 +85,14 @@ class ChangeAction:
     seen_price: Decimal  # where the stop or target was then
 
 
-Action: TypeAlias = OpenAction | CloseAction | SafetyAction | ReleaseAction | ChangeAction
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptAction:
+    """Adopt what was shown of a position."""
+
+    wish: AdoptPosition
+
+
+Action: TypeAlias = OpenAction | CloseAction | SafetyAction | ReleaseAction | ChangeAction | AdoptAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,10 +40,13 @@ class AmendOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
+    """Cancel an order of ours; with `order_id` (the exchange's, then there is no client id) one that is not."""
+
     account: str
     trade_id: str
     symbol: str
     client_order_id: str
+    order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

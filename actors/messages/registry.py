@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.messages import (  # the last three register their documents themselves
     accounts,
+    adopting,
     alert_records,
     alerts,
     booking,
@@ -49,6 +50,9 @@ STORABLE = (
     exit_facts.StopLooseningAsked,
     exit_facts.TargetSet,
     trading.SafetyHeeded,
+    adopting.AdoptionShown,
+    adopting.ProtectionStands,
+    adopting.OutsideStopRemovalRequested,
     guarding.SafetyChanged,
     guarding.LockSet,
     guarding.LockReleased,

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from actors.model.adoption import Adopted, Removal
 from actors.model.changing import replace
 from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
@@ -227,6 +228,8 @@ class Trade:
     kept_stop: StopKept | None = None  # how the stop stays if the price is past that already
     heeded_rung: int = 0  # steps of the stop for targets up to this one are over
     commands: tuple[str, ...] = ()  # of a person's changes that were recorded
+    protected_at: datetime | None = None  # adopted: since when our own stop and backstop have stood
+    removals: tuple[Removal, ...] = ()  # of the stops that somebody else had there
     entries_expired: str = ""  # why; "": they have not
     first_fill_at: datetime | None = None
     exit_reason: str | None = None
@@ -247,6 +250,10 @@ class Trade:
     @property
     def plan(self) -> TradePlan:
         return self.sized.plan
+
+    @property
+    def adopted(self) -> Adopted | None:
+        return self.sized.plan.adopted
 
     @property
     def rung_prices(self) -> tuple[Decimal, ...]:
@@ -310,7 +317,8 @@ class Trade:
         return (self._quantities or self._sum_up())[1]
 
     def _sum_up(self) -> tuple[Decimal, Decimal, Decimal]:
-        entered = exited = ZERO
+        adopted, exited = self.adopted, ZERO
+        entered = ZERO if adopted is None else adopted.held_quantity
         for leg in self.legs:
             if leg.role is Role.ENTRY:
                 entered += leg.filled_quantity
@@ -336,11 +344,14 @@ class Trade:
         entered = self.entered_quantity
         if not entered:
             return None
-        return sum((leg.filled_value_usdt for leg in self.legs if leg.role is Role.ENTRY), ZERO) / entered
+        value = ZERO if self.adopted is None else self.adopted.cost_usdt
+        return sum((leg.filled_value_usdt for leg in self.legs if leg.role is Role.ENTRY), value) / entered
 
     @property
     def entry_fee_usdt(self) -> Decimal:
-        return sum((leg.fee_usdt(self.fees) for leg in self.legs if leg.role is Role.ENTRY), ZERO)
+        """What was paid to enter; for what was adopted nobody tells, and a taker's fee is counted."""
+        paid = ZERO if self.adopted is None else self.adopted.cost_usdt * self.fees.taker
+        return sum((leg.fee_usdt(self.fees) for leg in self.legs if leg.role is Role.ENTRY), paid)
 
     @property
     def realised_pnl_usdt(self) -> Decimal:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
+from actors.model.adoption import Adopted
 from actors.model.exit_rules import ExitRules
 from actors.model.position import PositionSide
 
@@ -23,6 +24,7 @@ class Approach(StrEnum):
     NET_TARGET = "net-target"
     SCREENSHOT = "screenshot"
     SIGNAL = "signal"
+    ADOPTED = "adopted"  # begun with what was at the exchange already; nothing is bought
 
 
 class Policy(StrEnum):
@@ -81,10 +83,10 @@ class TradePlan:
     symbol: str
     position_side: PositionSide
     approach: Approach
-    entries: tuple[PlannedEntry, ...]  # in the order given
+    entries: tuple[PlannedEntry, ...]  # in the order given; none in an adopted one
     rungs: tuple[PlannedRung, ...]  # nearest first; none in a net target that was not worked out yet (rules.net_plan)
     stop_price: Decimal  # likewise 0
-    size: Size
+    size: Size  # of an adopted one 0 USDT: nothing more is bound
     leverage: Decimal
     slippage: Decimal | None = None  # how far from the last price market entries may fill, a fraction; None: unbounded
     preset: str = ""  # the settings' preset it was written with; empty: none
@@ -93,6 +95,7 @@ class TradePlan:
     exits: ExitRules = ExitRules()  # noqa: RUF009 - an immutable value
     chat_id: int | None = None  # where its alerts go; None: the default chat
     mirror: bool = True  # repeat it on the mirror accounts, where there are any
+    adopted: Adopted | None = None  # of approach adopted alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,10 @@ def reading(book: Book, symbol: str) -> BookReading:
         farthest_stop_short=max(short.stops(), default=None),
         foreign_conditionals=book.foreign_conditionals.get(symbol, 0),
         leverage=max(leverages, default=None),
+        held_long=long.held,
+        held_short=short.held,
+        cost_long=long.cost,
+        cost_short=short.cost,
     )
 
 
@@ -71,7 +75,12 @@ def admit(turn: Turn, request: AdmitTrade) -> str | None:
         position_index=request.position_index,
         tick_size=request.tick_size,
     )
-    admission = Admission(stop_price=request.stop_price, leverage=request.leverage, admitted_at=turn.now)
+    admission = Admission(
+        stop_price=request.stop_price,
+        leverage=request.leverage,
+        admitted_at=turn.now,
+        adopts=bool(request.adopts),
+    )
     candidate = replace(side, admissions={**side.admissions, request.trade_id: admission})
     refusal = not_known(book, request.symbol, turn.now) or _refusal(book, request, candidate)
     if refusal is not None:
@@ -100,7 +109,12 @@ def _refusal(book: Book, request: AdmitTrade, candidate: Side) -> str | None:
         )
     if request.position_index == 0 and other.trades:
         return f"{symbol} is in one-way mode and a {other.position_side.value} trade is live or pending there"
-    if candidate.foreign_quantity:
+    if request.adopts:
+        if candidate.foreign_quantity != request.adopts:
+            there = plain(candidate.foreign_quantity)
+            read = plain(request.adopts)
+            return f"{there} of the {symbol} {side.value} belong to no trade by now, {read} were read: ask again"
+    elif candidate.foreign_quantity:
         return f"{plain(candidate.foreign_quantity)} of the {symbol} {side.value} belong to no trade; close them first"
     different = (_leverages(candidate) | _leverages(other)) - {request.leverage}
     if different:
@@ -133,7 +147,9 @@ def answer(turn: Turn) -> None:
     """Tell every admitted trade that may begin now."""
     for key, side in list(turn.book.sides.items()):
         waiting = [trade for trade, each in side.admissions.items() if not each.answered]
-        if not waiting or side.backstop is None or not _covers(turn, side):
+        if waiting and not _covers(turn, side):
+            waiting = [trade for trade in waiting if side.admissions[trade].adopts]  # it has no entry that could fill
+        if not waiting or side.backstop is None:
             continue
         admissions = dict(side.admissions)
         for trade in waiting:

@@ -84,6 +84,8 @@ def align(turn: Turn, key: SideKey) -> None:
     side = turn.book.side(*key)
     if side.backstop is None or side.placing or side.exchange_stop == side.backstop or not _is_ours(side):
         return
+    if side.stop_to_come:
+        return  # what a person has put there protects better than a backstop alone
     if side.not_before is not None and turn.now < side.not_before:
         turn.look(side.symbol, (side.not_before - turn.now).total_seconds())
         return

@@ -83,7 +83,8 @@ def foreign(account: str, side: Side, quantity: Decimal) -> Alert:
         return _alert(account, "foreign_quantity", about, title, line, severity=Severity.INFO)
     title = f"{plain(quantity)} {where} belongs to no trade of Standfast"
     line = "It is left alone; new trades on this side are refused until it is gone."
-    return _alert(account, "foreign_quantity", about, title, line, severity=Severity.WARNING)
+    how = f"/adopt {account} {side.symbol} {side.position_side.value} stop PRICE has it watched, after a confirmation."
+    return _alert(account, "foreign_quantity", about, title, line, how, severity=Severity.WARNING)
 
 
 def backstop_refused(account: str, side: Side, outcome: EffectSettled, refusals: int) -> Alert:

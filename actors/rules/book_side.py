@@ -29,6 +29,7 @@ class Admission:
     leverage: Decimal
     admitted_at: datetime
     answered: bool = False
+    adopts: bool = False  # it takes over what is held here: nothing that protects it is moved yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,20 @@ class Side:
     def stood(self, at: datetime) -> bool:
         """Tell whether anybody held something here at that instant, or may have. Older trades are gone from here."""
         return bool(self.foreign_quantity) or any(each.opened_at <= at for each in self.slices.values())
+
+    @property
+    def stop_to_come(self) -> bool:
+        """Part of it is being adopted, and what protects that part now has to stay until our own stop stands."""
+        return any(each.stop_to_come for each in self.slices.values()) or any(
+            each.adopts for each in self.admissions.values()
+        )
+
+    @property
+    def cost(self) -> Decimal:
+        """What the trades entered for what they hold, quote."""
+        return sum(
+            (self.holding(trade) * (told.average_entry_price or ZERO) for trade, told in self.slices.items()), ZERO
+        )
 
     @property
     def flat(self) -> bool:

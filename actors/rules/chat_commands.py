@@ -6,7 +6,7 @@ Enters: the text of a message, the data of a button. Stays out: doing it, the ch
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -46,6 +46,11 @@ class DraftClose:
 class DraftChange:
     which: str  # a number or a trade id; nothing: let the person choose
     change: TradeChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftAdopt:
+    words: tuple[str, ...]  # all behind the command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,7 @@ Command: TypeAlias = (
     | DraftTrade
     | DraftClose
     | DraftChange
+    | DraftAdopt
     | AskHealth
     | AskVersion
     | AskSafety
@@ -143,6 +149,11 @@ HELP: dict[str, tuple[str, ...]] = {
         "/target 3 2 1.24: move target 2 of trade 3, after a confirmation",
         "/target 3 2 remove: take it away; the other targets share what it was for",
     ),
+    "adopt": (
+        "/adopt main XRPUSDT stop 1.15 targets 1.22,1.24: watch what of a position belongs to no trade",
+        "Shows the plan, then asks; nothing is bought. Your own stops go once the trade's stop and the backstop stand.",
+        "In hedge mode write the side: /adopt main XRPUSDT long stop 1.15. Targets may be left out.",
+    ),
     "safety": (
         "/safety: what the daemon may do, who set it, when and why",
         "/safety reduce-only REASON: cancel unfilled entries and open nothing new, at once",
@@ -159,7 +170,7 @@ HELP: dict[str, tuple[str, ...]] = {
     "start": ("/start: say hello; alerts without a chat of their own come to the first chat that does",),
 }
 ALIASES = {"fx": "close", "forceexit": "close", "forcesell": "close", "open": "trade", "positions": "status"}
-ACTING = frozenset({"trade", "close", "stop", "breakeven", "target"})  # commands that lead to orders
+ACTING = frozenset({"trade", "close", "stop", "breakeven", "target", "adopt"})  # commands that lead to orders
 
 
 def parse(text: str) -> Command:
@@ -169,31 +180,16 @@ def parse(text: str) -> Command:
         return Misunderstood(lines=("Commands begin with a slash. /help shows them all.",))
     name = _name(words[0])
     rest = words[1:]
-    match ALIASES.get(name, name):
-        case "start":
-            return AskHelp(welcome=True)
-        case "help":
-            return AskHelp(topic=_name(rest[0]) if rest else "")
-        case "status":
-            return _status(rest)
-        case "trade":
-            return DraftTrade(words=" ".join(rest))
-        case "close":
-            return _close(rest)
-        case "stop" | "breakeven" | "target" as verb:
-            return _change(verb, rest)
-        case "safety":
-            return _safety(rest)
-        case "locks":
-            return _locks(rest)
-        case other:
-            plain: dict[str, Command] = {"health": AskHealth(), "version": AskVersion()}
-            return plain.get(other) or _unknown(other)
+    meant = ALIASES.get(name, name)
+    if meant in _WORDS_OF_CHANGE:
+        return _change(meant, rest)
+    read = _READERS.get(meant)
+    return _unknown(meant) if read is None else read(rest)
 
 
 def acts_on_trades(command: Command) -> bool:
     """Whether it leads to orders, and so must be fresh."""
-    return isinstance(command, DraftTrade | DraftClose | DraftChange)
+    return isinstance(command, DraftTrade | DraftClose | DraftChange | DraftAdopt)
 
 
 def _name(word: str) -> str:
@@ -281,6 +277,20 @@ def _locks(rest: list[str]) -> Command:
     if rest[0].lower() == "release" and len(rest) == 2:  # noqa: PLR2004 - the word and the id
         return AskLocks(release=rest[1].upper())
     return Misunderstood(lines=("Locks are listed, or released one at a time.", *HELP["locks"]))
+
+
+_READERS: dict[str, Callable[[list[str]], Command]] = {
+    "start": lambda _: AskHelp(welcome=True),
+    "help": lambda rest: AskHelp(topic=_name(rest[0]) if rest else ""),
+    "status": _status,
+    "trade": lambda rest: DraftTrade(words=" ".join(rest)),
+    "close": _close,
+    "adopt": lambda rest: DraftAdopt(words=tuple(rest)),
+    "safety": _safety,
+    "locks": _locks,
+    "health": lambda _: AskHealth(),
+    "version": lambda _: AskVersion(),
+}
 
 
 def _number(word: str) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from actors.messages.accounts import ExcessReported, FundingBooked
+from actors.messages.adopting import OutsideStopRemovalRequested
 from actors.messages.exit_facts import StopLooseningAsked
 from actors.messages.orders import (
     AmendOrder,
@@ -34,6 +35,7 @@ from actors.messages.trading import (
 from actors.model.alert import Alert
 from actors.model.money import ONE
 from actors.model.trade import LegState, Phase, Role, Trade
+from actors.rules.adopted_stops import on_the_wire
 from actors.rules.breakeven import breakeven_price, tightened
 from actors.rules.exit_turns import next_look, next_turn
 from actors.rules.mirroring import mirror_turn, mirror_wait
@@ -269,6 +271,8 @@ def _wire(trade: Trade, request: Request) -> OrderRequest:
     account, trade_id, symbol = trade.plan.account, trade.trade_id, trade.plan.symbol
     if isinstance(request, OrderRequested):
         return PlaceOrder(account=account, trade_id=trade_id, order=request.order)
+    if isinstance(request, OutsideStopRemovalRequested):
+        return on_the_wire(trade, request)
     if isinstance(request, CancelRequested):
         return CancelOrder(account=account, trade_id=trade_id, symbol=symbol, client_order_id=request.client_order_id)
     leg = trade.leg(request.client_order_id)
@@ -292,3 +296,6 @@ def promised(trade: Trade) -> Iterator[str]:
             yield leg.place_key
         if leg.pending is not None:
             yield leg.pending.effect_key
+    for removal in trade.removals:
+        if not removal.settled:
+            yield removal.effect_key

@@ -45,6 +45,7 @@ class PastTrade:
     notional_usdt: Decimal
     equity_usdt: Decimal  # of the account when it was opened; 0: not known
     result: Result | None = None  # None: it is open
+    adopted: bool = False  # it bought nothing: its coin does not rest for it, and it counts as no order
 
     @property
     def base(self) -> str:
@@ -81,4 +82,5 @@ def past_trade(fact: TradeOpened) -> PastTrade:
         margin_usdt=fact.sized.margin_usdt,
         notional_usdt=fact.sized.notional_usdt,
         equity_usdt=fact.equity_usdt,
+        adopted=plan.adopted is not None,
     )

@@ -139,9 +139,10 @@ def with_the_account(
     """
     others = [trade for trade in past if trade.order != order.name]
     there = [trade for trade in others if trade.account == order.plan.account]
+    ordered = [trade for trade in others if not trade.adopted]  # what was taken over was no order
     in_flight = in_flight_margin(there, order)
     if terms.cooldown_seconds:
-        yield _cooldown(order, others, terms, now)
+        yield _cooldown(order, ordered, terms, now)
     if terms.idempotency_seconds:
         yield _idempotency(order, others, terms, now)
     if terms.most_open_trades:
@@ -149,7 +150,7 @@ def with_the_account(
     if terms.most_capital_in_use:
         yield _capital(order, in_flight, terms)
     if terms.rapid_orders:
-        yield _rapid_creation(others, terms, now)
+        yield _rapid_creation(ordered, terms, now)
     if terms.most_correlated_exposure:
         yield _correlated(order, there, terms)
     if terms.daily_loss_limit_usdt:

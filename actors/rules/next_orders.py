@@ -15,18 +15,20 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
+from actors.messages.adopting import OutsideStopRemovalRequested
 from actors.messages.trading import AmendRequested, CancelRequested, OrderRequested
 from actors.model.money import ZERO, ceil_to, floor_to
 from actors.model.order import OrderIntent, OrderKind
 from actors.model.position import PositionSide
 from actors.model.trade import Leg, LegState, Phase, Role, Trade
 from actors.model.trade_plan import SizedEntry
+from actors.rules.adopted_stops import removals_due
 from actors.rules.client_order_ids import epoch_of, format_client_order_id
 from actors.rules.ladder import RungState, respread
 from actors.rules.net_exit import resting_price
 from actors.rules.price_seen import SeenPrice
 
-Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested
+Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested | OutsideStopRemovalRequested
 
 FIRST_PAUSE_SECONDS = 0.5  # before the first repeat of a refused order
 LONGEST_PAUSE_SECONDS = 30.0
@@ -164,6 +166,7 @@ def next_orders(trade: Trade, asker: Asker) -> tuple[tuple[Request, ...], float 
         _keep_stop(draft)
         _keep_rungs(draft)
         _keep_entries(draft)
+        draft.requests.extend(removals_due(trade, asker.now))
     return tuple(draft.requests), draft.wake_after_seconds
 
 
@@ -250,6 +253,8 @@ def wanted_rungs(trade: Trade) -> tuple[Decimal, ...]:
 
 
 def _spread(trade: Trade, states: list[RungState], prices: Sequence[Decimal]) -> tuple[Decimal, ...]:
+    if not states:  # a trade without targets
+        return ()
     if all(state.complete for state in states):
         states[-1] = RungState(fraction=states[-1].fraction, filled=ZERO, wanted=trade.open_quantity, complete=False)
     return respread(trade.open_quantity, states, trade.instrument, prices)

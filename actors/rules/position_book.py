@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from actors.messages.accounts import ExcessReported, PositionsRead, SliceReported, WithdrawAdmission
-from actors.messages.booking import LookAgain
+from actors.messages.booking import ExecutionBooked, LookAgain
 from actors.messages.orders import EffectSettled, ExecutionReported, PositionReported
 from actors.rules import book_admission, book_backstop, book_readings, book_sharing
 from actors.rules.book_turn import Book, Turn
@@ -68,10 +68,27 @@ def take_slice(turn: Turn, told: SliceReported) -> None:
     book.put(side.with_slice(told))
     if book.awaited is not None:
         book.awaited.pop(told.trade_id, None)
+    _take_over(turn, told)
     book_sharing.place_waiting(turn, told.symbol)
     book_backstop.keep(turn, side.key)
     if told.wants_verification:
         turn.reading_wanted = True
+
+
+def _take_over(turn: Turn, told: SliceReported) -> None:
+    """What a trade has adopted is foreign no more, from its first word on; booked once."""
+    key = f"adopted-{told.trade_id}"
+    if not told.adopted_quantity or key in turn.book.known_executions:
+        return
+    turn.add(
+        ExecutionBooked(
+            execution_id=key,
+            symbol=told.symbol,
+            position_side=told.position_side,
+            foreign_change=-told.adopted_quantity,
+            executed_at=told.opened_at,
+        )
+    )
 
 
 def look_again(turn: Turn, symbol: str) -> None:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
+from actors.messages.adopting import OutsideStopRemovalRequested, ProtectionStands
 from actors.messages.exit_facts import EntriesExpired, FloorArmed, StopLooseningAsked, TargetPriceMoved, TargetSet
 from actors.messages.fanning import MainLeft
 from actors.messages.orders import EffectSettled, ExecutionReported, OrderReported, Settlement
@@ -38,6 +39,7 @@ from actors.model.changing import replace
 from actors.model.guarding import SafetyState
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, StopKept, StopLoosening, Trade
+from actors.rules.adopted_stops import protection_stands, removal_requested, removal_settled
 from actors.rules.breakeven import tightened
 from actors.rules.client_order_ids import epoch_of
 from actors.rules.forgotten_orders import forgotten_by_execution, forgotten_by_report
@@ -58,7 +60,8 @@ _LEG_STATE = {
 
 
 def opened(fact: TradeOpened) -> Trade:
-    """Begin a trade from its first fact."""
+    """Begin a trade from its first fact. One that takes over a position holds it from there on."""
+    held_since = fact.opened_at if fact.sized.plan.adopted is not None else None
     return Trade(
         trade_id=fact.trade_id,
         number=fact.number,
@@ -73,6 +76,8 @@ def opened(fact: TradeOpened) -> Trade:
         opened_at=fact.opened_at,
         followers=fact.followers,
         follows=fact.follows,
+        first_fill_at=held_since,
+        last_fill_at=held_since,
     )
 
 
@@ -161,7 +166,7 @@ def _effect_settled(trade: Trade, fact: EffectSettled) -> Trade:
             return _settled_place(trade, leg, fact)
         if leg.pending is not None and leg.pending.effect_key == fact.effect_key:
             return _settled_change(trade, leg, leg.pending, fact)
-    return trade
+    return removal_settled(trade, fact)
 
 
 def _settled_place(trade: Trade, leg: Leg, fact: EffectSettled) -> Trade:
@@ -603,6 +608,8 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     FloorArmed: _floor_armed,
     EntriesExpired: _entries_expired,
     SafetyHeeded: _safety_heeded,
+    ProtectionStands: protection_stands,
+    OutsideStopRemovalRequested: removal_requested,
     MainLeft: _main_left,
     ExitStarted: _exit_started,
     TradeClosed: _trade_closed,

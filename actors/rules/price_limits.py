@@ -68,12 +68,14 @@ def slippage_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
 
 
 def stop_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
-    """Check the stop: its tick, and that it lies beyond every entry and the last price."""
+    """Check the stop: its tick, and that it lies beyond every entry and the market."""
     yield from _on_tick("stop", "stop", plan.stop_price, view)
     long = plan.position_side is PositionSide.LONG
     references = {"the last price": view.last_price} | {
         f"entry {at}": entry.price for at, entry in enumerate(plan.entries, start=1) if entry.price is not None
     }
+    if plan.adopted is not None:
+        references["the mark price"] = view.mark_price
     name, bound = (min if long else max)(references.items(), key=lambda each: each[1])
     wrong = plan.stop_price >= bound if long else plan.stop_price <= bound
     if plan.stop_price > 0 and wrong:
@@ -82,8 +84,9 @@ def stop_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
             field="stop",
             value=plain(plan.stop_price),
             limit=plain(bound),
-            text=f"stop {plain(plan.stop_price)} of a {plan.position_side.value} must lie {where} every entry and the "
-            f"last price: write a price {where} {plain(bound)} ({name})",
+            text=f"stop {plain(plan.stop_price)} of a {plan.position_side.value} must lie {where} "
+            f"{'every entry and the last price' if plan.entries else 'the market'}: "
+            f"write a price {where} {plain(bound)} ({name})",
         )
 
 
@@ -105,8 +108,8 @@ def targets_refusals(plan: TradePlan, view: OpeningView) -> Iterator[Refusal]:
                 field="targets",
                 value=plain(price),
                 limit=plain(bound),
-                text=f"target {plain(price)} of a {plan.position_side.value} must lie {where} every entry: "
-                f"write a price {where} {plain(bound)}{at_most}",
+                text=f"target {plain(price)} of a {plan.position_side.value} must lie {where} "
+                f"{'every entry' if plan.entries else 'the last price'}: write a price {where} {plain(bound)}{at_most}",
             )
     in_order = sorted(set(prices), reverse=not long)
     if prices != in_order:

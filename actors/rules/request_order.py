@@ -62,14 +62,16 @@ def rank_of(request: OrderRequest) -> Rank:
 
 
 def order_key(request: OrderRequest) -> str:
-    """Name what the request changes: an order by its client id, or the stop of one side of a position."""
+    """Name what the request changes: an order by its client id (another's by the exchange's), or a position's stop."""
     match request:
         case PlaceOrder(order=order):
             return order.client_order_id
         case SetPositionStop():
             return f"position/{request.symbol}/{request.position_index}/{request.position_side}"
-        case AmendOrder() | CancelOrder():
+        case AmendOrder():
             return request.client_order_id
+        case CancelOrder():
+            return request.client_order_id or request.order_id
 
 
 def trade_key(request: OrderRequest) -> str:

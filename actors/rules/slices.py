@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from actors.messages.accounts import SliceReported, TriggerNear
+from actors.model.money import ZERO
 from actors.model.position import PositionSide
 from actors.model.trade import Phase, Role, Trade
+from actors.rules.adopted_stops import stop_to_come
 
 
 def slice_of(trade: Trade, path: str, *, wants_verification: bool) -> SliceReported:
@@ -30,6 +32,9 @@ def slice_of(trade: Trade, path: str, *, wants_verification: bool) -> SliceRepor
         wants_verification=wants_verification,
         ended=trade.phase is Phase.CLOSED,
         last_fill_at=trade.last_fill_at,
+        average_entry_price=trade.average_entry_price,
+        adopted_quantity=ZERO if trade.adopted is None else trade.adopted.held_quantity,
+        stop_to_come=stop_to_come(trade),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from actors.messages.adopting import ProtectionStands
 from actors.messages.exit_facts import EntriesExpired, FloorArmed
 from actors.messages.fanning import MainLeft
 from actors.messages.orders import EffectSettled, Settlement
@@ -17,6 +18,7 @@ from actors.messages.trading import ExitReason, ExitStarted, MemoryLost, TradeCl
 from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.trade import Leg, LegState, Role, Trade
+from actors.rules.adopted_stops import protected_words, removal_told
 from actors.rules.change_news import change_news
 from actors.rules.exit_words import EXPIRED, rule_news, slippage_lines
 from actors.rules.next_orders import NO_POSITION, refused_in_a_row
@@ -316,6 +318,8 @@ def _fact_news(after: Trade, fact: Any) -> Iterator[Alert]:
             "main's trade has ended",
             f"This one has {seconds:.0f} s to end by its own fills; then its entries are cancelled and it is closed.",
         )
+    elif isinstance(fact, ProtectionStands):
+        yield _alert(after, "adoption_protected", Severity.INFO, str(fact.seen_at), *protected_words(after))
     elif isinstance(fact, FloorArmed | EntriesExpired):
         kind, about, title, lines = rule_news(after, fact)
         yield _alert(after, kind, Severity.INFO, about, title, *lines)
@@ -330,6 +334,11 @@ def _fact_news(after: Trade, fact: Any) -> Iterator[Alert]:
             " cancelled are not placed again.",
             "If you had asked for it to be closed, look whether it was, and ask again.",
         )
+    elif isinstance(fact, EffectSettled) and (removed := removal_told(after, fact)) is not None:
+        done, title, lines = removed
+        severity = Severity.INFO if done else Severity.WARNING
+        kind = "outside_stop_removed" if done else "outside_stop_stays"
+        yield _alert(after, kind, severity, fact.effect_key, title, *lines)
     elif isinstance(fact, EffectSettled) and fact.settlement is Settlement.TRIGGER_WRONG_SIDE:
         yield _alert(
             after,

@@ -10,6 +10,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
+from adapters.cli.adopting import Adopt
 from adapters.cli.arguments import (
     Change,
     Close,
@@ -46,7 +47,9 @@ def main(argv: Sequence[str]) -> int:
             from adapters.assembly.exchange_process import run_exchange  # noqa: PLC0415 - see above
 
             return run_exchange(command)
-        case Status() | Trade() | Close() | Change() | Safety() | Locks() | Emergency() | Verify() as command:
+        case (
+            Status() | Trade() | Close() | Change() | Adopt() | Safety() | Locks() | Emergency() | Verify()
+        ) as command:
             from adapters.assembly.remote import ask_daemon  # noqa: PLC0415 - see above
 
             return ask_daemon(command)

@@ -1,4 +1,4 @@
-"""The verbs that speak to a running daemon (status, trade, close, changes, safety, locks). They print; it decides.
+"""The verbs that speak to a running daemon (status, trade, close, adopt, safety …). They print; it decides.
 
 Exit codes: 0 done, 1 verify has findings, 2 refused (the person's input), 69 no daemon, or not ready, 70 it failed,
 75 no answer in time.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
+from adapters.cli.adopting import Adopt
 from adapters.cli.arguments import Change, Close, Emergency, Locks, Safety, Status, Trade, Verify
 from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
 from adapters.host.state_folder import StateFolder, state_folder
@@ -32,7 +33,7 @@ EMERGENCY_SECONDS = 60.0  # waited for everything to be gone
 EMERGENCY_LOOK_SECONDS = 0.5
 
 
-def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks | Emergency | Verify) -> int:
+def ask_daemon(command: Status | Trade | Close | Change | Adopt | Safety | Locks | Emergency | Verify) -> int:
     """Carry out one of these verbs; give the exit code."""
     match command:
         case Status():
@@ -43,6 +44,8 @@ def ask_daemon(command: Status | Trade | Close | Change | Safety | Locks | Emerg
             return close_trades(command)
         case Change():
             return change_trade(command)
+        case Adopt():
+            return adopt_position(command)
         case Safety():
             return show_or_set_safety(command)
         case Locks():
@@ -118,6 +121,26 @@ def change_trade(command: Change) -> int:
             return _fail({"refused": ["Nothing was changed: it was not agreed to."]}, REFUSED, as_json=command.as_json)
         body["seen"] = preview["ok"]["before"]
     answer = _ask(folder, "change", {**body, "command_id": uuid4().hex}, ANSWER_SECONDS, as_json=command.as_json)
+    if isinstance(answer, int):
+        return answer
+    print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
+    return DONE
+
+
+def adopt_position(command: Adopt) -> int:
+    """Show what would be taken over and how it would be protected, ask, do it."""
+    folder = state_folder(command.state)
+    body: Answer = {"words": list(command.words)}
+    if not command.yes:
+        preview = _ask(folder, "adopt", {**body, "preview": True}, ANSWER_SECONDS, as_json=command.as_json)
+        if isinstance(preview, int):
+            return preview
+        print("\n".join(preview["text"]), file=sys.stderr if command.as_json else sys.stdout)
+        if not _agreed("Adopt it?"):
+            text = "Nothing was touched: it was not agreed to. Answer y, or write it again with --yes."
+            return _fail({"refused": [text]}, REFUSED, as_json=command.as_json)
+        body["seen"] = preview["ok"]["sized"]["quantity"]
+    answer = _ask(folder, "adopt", {**body, "command_id": uuid4().hex}, ANSWER_SECONDS, as_json=command.as_json)
     if isinstance(answer, int):
         return answer
     print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))

@@ -9,12 +9,14 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
-from actors.messages.accounts import SnapshotQuestion
+from actors.messages.accounts import AccountSnapshot, BookQuestion, SnapshotQuestion
+from actors.messages.adopting import AdoptionShown
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
@@ -33,7 +35,15 @@ from actors.messages.trading import (
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
 from actors.model.trade_plan import TradePlan
-from actors.rules import change_screens, emergency_screen, guard_screens, health_screen, trade_screens, verification
+from actors.rules import (
+    adoption_words,
+    change_screens,
+    emergency_screen,
+    guard_screens,
+    health_screen,
+    trade_screens,
+    verification,
+)
 from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
@@ -62,6 +72,7 @@ class Verbs:
             "open": self._open,
             "close": self._close,
             "change": self._change,
+            "adopt": self._adopt,
             "safety": self._safety,
             "locks": self._locks,
             "emergency": self._emergency,
@@ -160,6 +171,23 @@ class Verbs:
         shown: TradeChanged = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
         screen = change_screens.asked_back(shown) if preview else change_screens.changed(shown)
         return {"ok": _values(shown), "text": _text(screen)}
+
+    def _adopt(self, body: Answer) -> Answer:
+        """Have what belongs to no trade watched; with `preview`, only say what would become of it."""
+        wish = adoption_words.read_wish([str(each) for each in body.get("words", [])], by="cli")
+        if isinstance(wish, str):
+            raise Refused(wish)
+        preview, seen = bool(body.get("preview")), body.get("seen")
+        wanted = replace(
+            wish,
+            command_id="" if preview else f"cli-{body['command_id']}",
+            preview=preview,
+            seen_quantity=None if seen is None else Decimal(str(seen)),
+        )
+        answer = self._daemon.system.ask(addresses.DESK, wanted, timeout_seconds=TRADE_SECONDS)
+        shown = isinstance(answer, AdoptionShown)
+        screen = adoption_words.asked_back(answer) if shown else adoption_words.accepted(answer)
+        return {"ok": _values(answer), "text": _text(screen)}
 
     def _safety(self, body: Answer) -> Answer:
         """Show the safety state; with one named, set it."""

@@ -74,8 +74,9 @@ def amend(request: AmendOrder) -> Params:
 
 
 def cancel(request: CancelOrder) -> Params:
-    """Write order/cancel, always by our own id."""
-    return {"category": CATEGORY, "symbol": request.symbol, "orderLinkId": request.client_order_id}
+    """Write order/cancel: ours by our own id, another's by the exchange's."""
+    named: Params = {"orderId": request.order_id} if request.order_id else {"orderLinkId": request.client_order_id}
+    return {"category": CATEGORY, "symbol": request.symbol, **named}
 
 
 def position_stop(request: SetPositionStop) -> Params:

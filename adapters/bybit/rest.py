@@ -82,7 +82,7 @@ class BybitExchange:
         self._session.call(attempt, endpoints.AMEND_ORDER, params, urgent=request.is_stop)
 
     def cancel_order(self, request: CancelOrder) -> None:
-        what = f"cancel order {request.client_order_id} on {request.symbol}"
+        what = f"cancel order {request.client_order_id or request.order_id} on {request.symbol}"
         attempt = Attempt(operation=Operation.CANCEL, what=what)
         self._session.call(attempt, endpoints.CANCEL_ORDER, order_params.cancel(request), urgent=True)
 
@@ -96,17 +96,18 @@ class BybitExchange:
         self._session.call(attempt, endpoints.SET_LEVERAGE, order_params.leverage(symbol, leverage))
 
     # --- orders and positions ----------------------------------------------------------------------------------
-    def find_order(self, symbol: str, client_order_id: str) -> ObservedOrder | None:
-        params = order_params.listing(symbol, orderLinkId=client_order_id)
+    def find_order(self, symbol: str, client_order_id: str, order_id: str = "") -> ObservedOrder | None:
+        field, wanted = ("orderId", order_id) if order_id else ("orderLinkId", client_order_id)
+        params = order_params.listing(symbol, **{field: wanted})
         for endpoint in (endpoints.RECENT_ORDERS, endpoints.PAST_ORDERS):
-            what = f"look up order {client_order_id} on {symbol} at {endpoint.path}"
+            what = f"look up order {wanted} on {symbol} at {endpoint.path}"
             try:
                 found = self._reader.ask_page(what, endpoint, **params)
             except Gone:
                 continue  # "no such order" may come as an error instead of an empty list
             # The filter is checked here: an answer that ignored it must not pass for our order.
             for row in found:
-                if text(row, "orderLinkId") == client_order_id:
+                if text(row, field) == wanted:
                     return self._reader.understood(what, translate.order, row)
         return None
 

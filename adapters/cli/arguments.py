@@ -14,6 +14,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from adapters.cli import adopting
+from adapters.cli.adopting import Adopt
 from adapters.cli.exit_options import (
     BreakevenOption,
     ExpireOption,
@@ -34,13 +36,7 @@ from adapters.cli.size_options import (
     SlippageOption,
     WeightsOption,
 )
-
-StateOption = Annotated[
-    Path | None,
-    typer.Option("--state", help="The daemon's folder; by default 'standfast' in your state home.", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking again.")]
+from adapters.cli.usual_options import JsonOption, StateOption, YesOption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +152,20 @@ class Version:
 
 
 Command: TypeAlias = (
-    Run | Demo | Exchange | Status | Trade | Close | Change | Safety | Locks | Emergency | Verify | Simulate | Version
+    Run
+    | Demo
+    | Exchange
+    | Status
+    | Trade
+    | Close
+    | Change
+    | Adopt
+    | Safety
+    | Locks
+    | Emergency
+    | Verify
+    | Simulate
+    | Version
 )
 
 _app = typer.Typer(
@@ -418,6 +427,9 @@ def target(
     as_json: JsonOption = False,
 ) -> Change:
     return Change(state=state, which=which, verb="target", words=(place, price), yes=yes, as_json=as_json)
+
+
+_app.command(help=adopting.HELP)(adopting.adopt)
 
 
 _SAFETY_STATES = ("active", "reduce-only", "halted")

@@ -152,6 +152,10 @@ class ScriptedExchange:
         listed = self._listed_at.get(client_order_id)
         return None if listed is not None and self._now() < listed else self.orders.get(client_order_id)
 
+    def key_of(self, order_id: str) -> str:
+        """Find an order by the exchange's id: somebody else's is kept under that."""
+        return next((key for key, order in self.orders.items() if order.order_id == order_id), order_id)
+
     def _live(self, client_order_id: str) -> ObservedOrder:
         order = self.orders.get(client_order_id)
         if order is None or order.state.terminal:
@@ -178,7 +182,7 @@ class ScriptedPort:
         self._exchange.write("amend", request.client_order_id, lambda: self._exchange.amend(request))
 
     def cancel_order(self, request: CancelOrder) -> None:
-        about = request.client_order_id
+        about = request.client_order_id or self._exchange.key_of(request.order_id)
         self._exchange.write("cancel", about, lambda: self._exchange.end(about, OrderState.CANCELLED))
 
     def set_position_stop(self, request: SetPositionStop) -> None:
@@ -189,8 +193,9 @@ class ScriptedPort:
         leverages = self._exchange.leverages
         self._exchange.write("leverage", symbol, lambda: leverages.append((symbol, leverage)))
 
-    def find_order(self, symbol: str, client_order_id: str) -> ObservedOrder | None:
-        found = self._exchange.read("find", client_order_id, lambda: self._exchange.find(client_order_id))
+    def find_order(self, symbol: str, client_order_id: str, order_id: str = "") -> ObservedOrder | None:
+        key = client_order_id or self._exchange.key_of(order_id)
+        found = self._exchange.read("find", key, lambda: self._exchange.find(key))
         assert found is None or isinstance(found, ObservedOrder)
         return found
 
