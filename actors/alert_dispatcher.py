@@ -144,6 +144,7 @@ class AlertDispatcher(AlertIntake):
             text="\n".join(words.lines),
             title=words.title,
             silent=words.silent,
+            commands=words.commands,
         )
         tag = _Delivering(chat_id, delivery.number)
         self.context.ask(addresses.CHAT_COURIER, deliver, timeout_seconds=DELIVERY_SECONDS, tag=tag)

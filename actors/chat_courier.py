@@ -15,6 +15,7 @@ from actors.messages import addresses
 from actors.messages.alerts import AlertDelivered, AlertNotDelivered, DeliverAlert
 from actors.messages.operator import ScreenNotShown, ScreenShown, ShowScreen
 from actors.model.screen import Screen
+from actors.rules.chat_commands import say_button
 from runtime import Actor, handles
 
 CHATS = "chats"
@@ -86,7 +87,8 @@ class ChatCourier(Actor):
         if deliver.effect_key in self._delivered:
             return AlertDelivered(effect_key=deliver.effect_key, message_id=self._delivered[deliver.effect_key])
         lines = tuple(deliver.text.split("\n")) if deliver.text else ()
-        screen = Screen(title=deliver.title, lines=lines, silent=deliver.silent)
+        row = tuple(say_button(label, command) for label, command in deliver.commands)
+        screen = Screen(title=deliver.title, lines=lines, buttons=(row,) if row else (), silent=deliver.silent)
         try:
             message_id = self._port.send(deliver.chat_id, screen)
         except OutsideError as error:

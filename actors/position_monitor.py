@@ -27,6 +27,7 @@ from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
 from actors.rules.decision import wants_verification
 from actors.rules.exit_words import status_lines
+from actors.rules.outside_questions import runs_without_stop
 from actors.rules.position_life import fold
 from actors.rules.slices import slice_of, triggers_of
 from actors.rules.trade_news import own_stop_in_place, own_stop_late, request_unclear
@@ -194,7 +195,7 @@ class PositionMonitor(TradeAdoption):
     # --- the own stop's deadline ----------------------------------------------------------------------------------
     def _watch_own_stop(self) -> None:
         trade = self._known
-        late = trade.open_quantity > 0 and not trade.own_stop_covers
+        late = trade.open_quantity > 0 and not trade.own_stop_covers and not runs_without_stop(trade)
         if late and not self._watching_stop:
             self._watching_stop = True
             self.context.start_timer("own_stop", trade.parameters.own_stop_deadline_seconds, OwnStopDue())
@@ -208,7 +209,7 @@ class PositionMonitor(TradeAdoption):
     @handles(OwnStopDue)
     def _on_own_stop_due(self, _message: OwnStopDue) -> None:
         trade = self._known
-        if trade.open_quantity > 0 and not trade.own_stop_covers:
+        if trade.open_quantity > 0 and not trade.own_stop_covers and not runs_without_stop(trade):
             self.context.log.error("own_stop_late", trade=trade.label, open=str(trade.open_quantity))
             self._told_stop_late = True
             self._raise(own_stop_late(trade))

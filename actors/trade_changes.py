@@ -21,7 +21,8 @@ from actors.model.account import OpeningView
 from actors.model.trade import Phase
 from actors.monitored_trade import RunIdentity
 from actors.rules.change_news import change_not_made
-from actors.rules.trade_change import Situation, again, judge, loosened, stop_on_tick
+from actors.rules.outside_answers import judge
+from actors.rules.trade_change import Situation, again, loosened, stop_on_tick
 from actors.trade_prices import TradePrices
 from runtime import LATER, Answered, NotAnswered, Refused, Reply, handles
 

@@ -25,6 +25,7 @@ class DeliverAlert:
     text: str  # plain text; the chat adapter formats
     title: str
     silent: bool = False
+    commands: tuple[tuple[str, str], ...] = ()  # of buttons: (label, command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

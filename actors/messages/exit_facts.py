@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from actors.model.outside import OutsideQuestion
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetPriceMoved:
@@ -56,3 +58,29 @@ class TargetSet:
     by: str
     command_id: str
     set_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideChangeAsked:
+    """Somebody changed an order of this trade at the exchange itself, and a person is asked what becomes of that."""
+
+    question: OutsideQuestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideChangeAnswered:
+    """A question is over and the order goes back to where it belongs. What is kept is StopPriceMoved or TargetSet."""
+
+    subject: str  # "stop", "target 2"
+    by: str  # who said so; "nobody": no answer in time
+    command_id: str
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopWithdrawn:
+    """The trade runs without a stop of its own from now on: a person has confirmed it. A stop they set ends that."""
+
+    by: str
+    command_id: str
+    withdrawn_at: datetime

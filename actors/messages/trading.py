@@ -157,6 +157,7 @@ class TradeReading:
     exits: tuple[str, ...] = ()  # how its exit rules stand, a line each, in the person's words
     filled_quantity: Decimal = ZERO  # of the entries, base units
     follows: str = ""  # main's trade id, of a mirror's trade
+    unprotected: str = ""  # that it runs without a stop of its own, in words; empty: it does not
     order_ids: tuple[str, ...] = ()  # client ids of its orders that it believes at the exchange, or on their way
 
 

@@ -28,4 +28,5 @@ class Alert:
     title: str  # one line
     lines: tuple[str, ...] = ()
     chat_id: int | None = None  # None: the default chat
+    commands: tuple[tuple[str, str], ...] = ()  # (label, command) of buttons under it: "Restore", "/answer 3 restore"
     subject: str = ""  # what its order is kept within, e.g. a trade's key

@@ -15,6 +15,7 @@ from actors.model.changing import replace
 from actors.model.instrument import FeeRates, Instrument
 from actors.model.money import ZERO
 from actors.model.order import OrderIntent
+from actors.model.outside import OutsideQuestion
 from actors.model.position import PositionSide
 from actors.model.trade_plan import Follower, SizedPlan, TradePlan
 
@@ -182,6 +183,7 @@ class TradeParameters:
     exit_pace_seconds: float = 1.0
     own_stop_deadline_seconds: float = 2.0
     entry_rebuilds: int = 3
+    answer_seconds: float = 300.0  # for a person to say what becomes of a change made at the exchange
     orphan_grace_seconds: float = 30.0  # for a mirror's trade to end by itself once main's has ended by itself
 
 
@@ -228,6 +230,8 @@ class Trade:
     kept_stop: StopKept | None = None  # how the stop stays if the price is past that already
     heeded_rung: int = 0  # steps of the stop for targets up to this one are over
     commands: tuple[str, ...] = ()  # of a person's changes that were recorded
+    questions: tuple[OutsideQuestion, ...] = ()  # about changes made at the exchange; one an order
+    unstopped_since: datetime | None = None  # it runs without a stop of its own: a person has confirmed that
     protected_at: datetime | None = None  # adopted: since when our own stop and backstop have stood
     removals: tuple[Removal, ...] = ()  # of the stops that somebody else had there
     entries_expired: str = ""  # why; "": they have not

@@ -15,6 +15,9 @@ class ChangeKind(StrEnum):
     BREAKEVEN = "breakeven"  # the stop to where the costs are paid
     TARGET = "target"  # target `place` to `price`
     NO_TARGET = "no_target"  # target `place` is taken away; the others share what it was for
+    NO_STOP = "no_stop"  # the trade runs without a stop of its own
+    KEEP = "keep"  # what somebody has changed at the exchange stays; `price` and `place` once it was shown
+    RESTORE = "restore"  # it goes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

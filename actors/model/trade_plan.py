@@ -32,6 +32,7 @@ class Policy(StrEnum):
 
     RESTORE = "restore"  # everything is put back
     RESPECT = "respect"  # a moved stop or target stays there, a cancelled target away; all else is put back
+    ASK = "ask"  # likewise once a person says so; put back without an answer in time
 
 
 # How large a trade is meant to be: one of three. Their fields differ in name, so that their JSON tells them apart.

@@ -59,6 +59,7 @@ class Wording:
     title: str
     lines: tuple[str, ...]
     silent: bool
+    commands: tuple[tuple[str, str], ...] = ()  # of buttons: (label, command)
 
 
 def urgency(waiting: Waiting, *, at: float, policy: AlertingPolicy) -> int:
@@ -202,6 +203,7 @@ def wording(group: tuple[Waiting, ...], *, now: datetime, policy: AlertingPolicy
         title=f"{again}{loud}{only.alert.title}",
         lines=(*((late,) if late else ()), *only.alert.lines),
         silent=only.severity is Severity.DEBUG or only.alert.kind in policy.silent_kinds,
+        commands=only.alert.commands,
     )
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
-from actors.messages.exit_facts import TargetSet
+from actors.messages.exit_facts import OutsideChangeAnswered, OutsideChangeAsked, StopWithdrawn, TargetSet
 from actors.messages.trading import ChangeTrade, StopPriceMoved
 from actors.model.alert import Alert, Severity
 from actors.model.money import plain
 from actors.model.trade import Trade
+from actors.rules.outside_questions import answered_words, asked_words
+
+ASKED = "outside_change_asked"  # kind of the one alert that has buttons
 
 News: TypeAlias = tuple[str, Severity, str, str, tuple[str, ...]]  # kind, severity, what about, title, lines
 
@@ -23,6 +26,15 @@ def change_news(before: Trade, after: Trade, facts: Iterable[Any]) -> Iterator[N
     for fact in facts:
         if isinstance(fact, TargetSet):
             yield _target_set(fact)
+        elif isinstance(fact, OutsideChangeAsked):
+            title, lines = asked_words(after, fact.question)
+            about = f"{fact.question.subject}/{fact.question.asked_at}"
+            yield ASKED, Severity.WARNING, about, title, lines
+        elif isinstance(fact, OutsideChangeAnswered):
+            about = f"{fact.subject}/{fact.answered_at}"
+            yield "outside_change_restored", Severity.INFO, about, answered_words(fact), ()
+        elif isinstance(fact, StopWithdrawn):
+            yield "stop_withdrawn", Severity.CRITICAL, str(fact.withdrawn_at), "runs WITHOUT a stop of its own", ()
     if before.asked_stop is not None and after.asked_stop is None and after.stop_price != before.asked_stop:
         if any(isinstance(fact, StopPriceMoved) for fact in facts):
             return

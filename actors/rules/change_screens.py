@@ -25,6 +25,12 @@ def change_words(change: TradeChange) -> str:
             return f"Target {change.place} to {_asked(change)}"
         case ChangeKind.NO_TARGET:
             return f"Target {change.place} away"
+        case ChangeKind.NO_STOP:
+            return "Stop away"
+        case ChangeKind.KEEP:
+            return "Keep what was changed at the exchange"
+        case ChangeKind.RESTORE:
+            return "Restore what was changed at the exchange"
 
 
 def _asked(change: TradeChange) -> str:
@@ -34,6 +40,8 @@ def _asked(change: TradeChange) -> str:
 def _way(shown: TradeChanged) -> str:
     what = "stop" if shown.change.place is None else f"target {shown.change.place}"
     before = plain(shown.before)
+    if shown.change.kind is ChangeKind.RESTORE:
+        return f"{what} back to {before}"
     if shown.price is None:
         return f"{what} at {before} away"
     return f"{what} from {before} to {plain(shown.price)}"
@@ -44,14 +52,21 @@ def preview(shown: TradeChanged, nonce: str, seconds: float) -> Screen:
     return Screen(
         title=asked_back(shown).title,
         lines=(*shown.lines, "", f"Nothing is changed before you confirm, within {seconds:.0f} s."),
-        buttons=confirm_buttons(nonce, "Risk more" if shown.loosens else "Confirm"),
+        buttons=confirm_buttons(nonce, _button(shown)),
     )
 
 
 def asked_back(shown: TradeChanged) -> Screen:
     """Show what it would mean, to one who is asked elsewhere."""
-    farther = " FARTHER OUT" if shown.loosens else ""
+    bare = shown.loosens and shown.price is None
+    farther = ", UNPROTECTED" if bare else " FARTHER OUT" if shown.loosens else ""
     return Screen(title=f"#{shown.number}: {_way(shown)}{farther}?", lines=shown.lines)
+
+
+def _button(shown: TradeChanged) -> str:
+    if not shown.loosens:
+        return "Confirm"
+    return "Risk more" if shown.price is not None else "Run without a stop"
 
 
 def changed(shown: TradeChanged) -> Screen:

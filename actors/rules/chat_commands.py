@@ -140,6 +140,7 @@ HELP: dict[str, tuple[str, ...]] = {
     "stop": (
         "/stop 3 1.15: move the stop of trade 3, after a confirmation that shows what is lost there",
         "Farther out, the backstop moves first; a price that the market has passed is not taken.",
+        "/stop 3 none: run WITHOUT a stop of its own, after a confirmation (policy respect or ask); the backstop stays",
     ),
     "breakeven": (
         "/breakeven 3: the stop of trade 3 to where all costs are paid, after a confirmation that shows the sum",
@@ -148,6 +149,10 @@ HELP: dict[str, tuple[str, ...]] = {
     "target": (
         "/target 3 2 1.24: move target 2 of trade 3, after a confirmation",
         "/target 3 2 remove: take it away; the other targets share what it was for",
+    ),
+    "answer": (
+        "/answer 3 keep: what you changed of trade 3 at the exchange stays, after a confirmation that shows the loss",
+        "/answer 3 restore: it goes back, as it does without an answer within 5 min",
     ),
     "adopt": (
         "/adopt main XRPUSDT stop 1.15 targets 1.22,1.24: watch what of a position belongs to no trade",
@@ -170,7 +175,7 @@ HELP: dict[str, tuple[str, ...]] = {
     "start": ("/start: say hello; alerts without a chat of their own come to the first chat that does",),
 }
 ALIASES = {"fx": "close", "forceexit": "close", "forcesell": "close", "open": "trade", "positions": "status"}
-ACTING = frozenset({"trade", "close", "stop", "breakeven", "target", "adopt"})  # commands that lead to orders
+ACTING = frozenset({"trade", "close", "stop", "breakeven", "target", "answer", "adopt"})  # commands that lead to orders
 
 
 def parse(text: str) -> Command:
@@ -222,7 +227,8 @@ def _change(verb: str, rest: list[str]) -> Command:
     return DraftChange(which=rest[0].removeprefix("#"), change=change)
 
 
-_WORDS_OF_CHANGE = {"stop": 1, "breakeven": 0, "target": 2}  # behind the trade's number
+_ANSWERS = {each.value: TradeChange(kind=each) for each in (ChangeKind.KEEP, ChangeKind.RESTORE)}
+_WORDS_OF_CHANGE = {"stop": 1, "breakeven": 0, "target": 2, "answer": 1}  # behind the trade's number
 _AWAY = frozenset({"remove", "off", "none"})
 
 
@@ -230,18 +236,23 @@ def read_change(verb: str, words: Sequence[str]) -> TradeChange | str:
     """Read what stands behind a trade's number; a text says what is wrong with it.
 
     Args:
-        verb: "stop", "breakeven" or "target".
-        words: a price; nothing; a target's place and a price, or "remove".
+        verb: "stop", "breakeven", "target" or "answer".
+        words: a price, or "none"; nothing; a target's place and a price, or "remove"; "keep" or "restore".
 
     """
     if len(words) != _WORDS_OF_CHANGE[verb]:
         return {
+            "answer": "Which trade, and keep or restore? Write both.",
             "stop": "Which trade, and which price? Write both.",
             "breakeven": "One trade at a time, and no price: it is worked out.",
             "target": "Which trade, which target, and which price? Write all three.",
         }[verb]
     if verb == "breakeven":
         return TradeChange(kind=ChangeKind.BREAKEVEN)
+    if verb == "answer":
+        return _ANSWERS.get(words[0].lower()) or f"{words[0]!r} is no answer: write keep or restore."
+    if verb == "stop" and words[0].lower() in _AWAY:
+        return TradeChange(kind=ChangeKind.NO_STOP)
     place = None if verb == "stop" else _number(words[0])
     if verb == "target" and not place:
         return f"{words[0]!r} is no target: they are numbered from 1, the nearest."

@@ -41,6 +41,7 @@ from actors.rules.exit_turns import next_look, next_turn
 from actors.rules.mirroring import mirror_turn, mirror_wait
 from actors.rules.next_orders import NO_POSITION, Asker, Request, entry_forgotten, next_orders, to_be_rebuilt
 from actors.rules.outside_changes import respected
+from actors.rules.outside_questions import expiry_due, expiry_wait
 from actors.rules.position_life import evolve
 from actors.rules.stop_steps import breakeven_due
 from actors.rules.trade_news import news
@@ -98,7 +99,8 @@ def decide(trade: Trade, fact: Any | None, asker: Asker) -> Decision:
         raise RuntimeError(f"trade {trade.label} does not come to rest after {type(fact).__name__}: {facts[-3:]}")
     requests, wake = next_orders(trade, asker)
     if not asker.taking_up:
-        waits = (wake, next_look(trade, asker.price, asker.now), mirror_wait(trade, asker.now))
+        look = next_look(trade, asker.price, asker.now)
+        waits = (wake, look, mirror_wait(trade, asker.now), expiry_wait(trade, asker.now))
         wake = min((each for each in waits if each is not None), default=None)
     for request in requests:
         trade = evolve(trade, request)
@@ -133,7 +135,7 @@ def _turn(before: Trade, trade: Trade, fact: Any, asker: Asker) -> Any | None:
     moved = _stop_to_breakeven(before, trade, fact, asker)
     if moved is not None:
         return moved
-    due = mirror_turn(trade, asker.now) or next_turn(trade, asker.price, asker.now)
+    due = expiry_due(trade, asker.now) or mirror_turn(trade, asker.now) or next_turn(trade, asker.price, asker.now)
     if due is not None:
         return due
     if trade.phase is Phase.CLOSING and trade.verified and _over(trade):

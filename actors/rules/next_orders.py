@@ -26,6 +26,7 @@ from actors.rules.adopted_stops import removals_due
 from actors.rules.client_order_ids import epoch_of, format_client_order_id
 from actors.rules.ladder import RungState, respread
 from actors.rules.net_exit import resting_price
+from actors.rules.outside_questions import left_there, runs_without_stop, stays_away
 from actors.rules.price_seen import SeenPrice
 
 Request: TypeAlias = OrderRequested | AmendRequested | CancelRequested | OutsideStopRemovalRequested
@@ -207,6 +208,10 @@ def _keep_stop(draft: _Draft) -> None:
     if not quantity or under_minimum(trade):
         return
     leg = trade.live_leg(Role.STOP)
+    if runs_without_stop(trade):
+        if leg is not None and not leg.filled_quantity:
+            draft.cancel(leg)
+        return
     if leg is None:
         refusals, last = refused_in_a_row(trade, Role.STOP)
         if _outgrown(trade, Role.STOP, 1, quantity, trade.stop_price) or not draft.paused(last, refusals):
@@ -217,13 +222,12 @@ def _keep_stop(draft: _Draft) -> None:
     if leg.quantity != quantity:
         raised = _takeable(trade, 1)
         quantity = raised if leg.refusals or leg.quantity == raised else quantity
-    if (leg.quantity, leg.trigger_price) != (quantity, trade.stop_price) and not draft.paused(
-        leg.refused_at, leg.refusals
-    ):
+    price = left_there(trade, "stop", leg.trigger_price, trade.stop_price)
+    if (leg.quantity, leg.trigger_price) != (quantity, price) and not draft.paused(leg.refused_at, leg.refusals):
         draft.amend(
             leg,
             quantity=quantity if leg.quantity != quantity else None,
-            trigger_price=trade.stop_price if leg.trigger_price != trade.stop_price else None,
+            trigger_price=price if leg.trigger_price != price else None,
         )
 
 
@@ -300,6 +304,8 @@ def _keep_rungs(draft: _Draft) -> None:
     room = trade.open_quantity - sum((leg.exposed_quantity for leg in trade.of(Role.TARGET)), ZERO)
     for index, remaining in enumerate(wanted, start=1):
         leg = trade.live_leg(Role.TARGET, index)
+        if leg is not None:
+            prices[index - 1] = left_there(trade, f"target {index}", leg.price, prices[index - 1])
         if leg is not None and _settled(leg):
             _shrink(draft, leg, remaining, prices[index - 1])
     if trade.halted:
@@ -311,6 +317,7 @@ def _keep_rungs(draft: _Draft) -> None:
             outgrown = _outgrown(trade, Role.TARGET, index, remaining, prices[index - 1])
             refused = not outgrown and draft.paused(last, refusals)
             held_back = refused or draft.paused(_reduced_away_at(trade, index), REDUCED_AWAY)
+            held_back = held_back or stays_away(trade, index)
             if ZERO < remaining <= room and not held_back:
                 draft.place(Role.TARGET, index, remaining, price=prices[index - 1])
                 room -= remaining

@@ -17,7 +17,16 @@ from typing import Any
 
 from actors.messages.accounts import BackstopMoved, FundingBooked, PositionVerified, ReductionBooked
 from actors.messages.adopting import OutsideStopRemovalRequested, ProtectionStands
-from actors.messages.exit_facts import EntriesExpired, FloorArmed, StopLooseningAsked, TargetPriceMoved, TargetSet
+from actors.messages.exit_facts import (
+    EntriesExpired,
+    FloorArmed,
+    OutsideChangeAnswered,
+    OutsideChangeAsked,
+    StopLooseningAsked,
+    StopWithdrawn,
+    TargetPriceMoved,
+    TargetSet,
+)
 from actors.messages.fanning import MainLeft
 from actors.messages.orders import EffectSettled, ExecutionReported, OrderReported, Settlement
 from actors.messages.trading import (
@@ -39,6 +48,7 @@ from actors.model.changing import replace
 from actors.model.guarding import SafetyState
 from actors.model.order import ObservedOrder, OrderState
 from actors.model.trade import Leg, LegState, PendingChange, Phase, Reduction, Role, StopKept, StopLoosening, Trade
+from actors.rules import outside_questions
 from actors.rules.adopted_stops import protection_stands, removal_requested, removal_settled
 from actors.rules.breakeven import tightened
 from actors.rules.client_order_ids import epoch_of
@@ -494,6 +504,7 @@ def _position_verified(trade: Trade, fact: PositionVerified) -> Trade:
 
 # --- its own turns ----------------------------------------------------------------------------------------------
 def _stop_price_moved(trade: Trade, fact: StopPriceMoved) -> Trade:
+    trade = outside_questions.settled(trade, "stop")
     if fact.by:
         return _stop_set(trade, fact)
     trade = replace(trade, loosening=None, asked_stop=None, kept_stop=None)  # overtaken
@@ -523,6 +534,7 @@ def _stop_set(trade: Trade, fact: StopPriceMoved) -> Trade:
     )
     return replace(
         trade,
+        unstopped_since=None,
         stop_price=fact.stop_price,
         stop_reasoning=fact.lines,
         stop_moved_by=fact.reason,
@@ -547,6 +559,7 @@ def _stop_loosening_asked(trade: Trade, fact: StopLooseningAsked) -> Trade:
 
 
 def _target_set(trade: Trade, fact: TargetSet) -> Trade:
+    trade = outside_questions.settled(trade, f"target {fact.place}")
     others = tuple(each for each in trade.set_targets if each[0] != fact.place)
     return replace(
         trade,
@@ -604,6 +617,9 @@ _APPLY: dict[type[Any], Callable[[Trade, Any], Trade]] = {
     StopPriceMoved: _stop_price_moved,
     StopLooseningAsked: _stop_loosening_asked,
     TargetSet: _target_set,
+    OutsideChangeAsked: outside_questions.change_asked,
+    OutsideChangeAnswered: outside_questions.change_answered,
+    StopWithdrawn: outside_questions.stop_withdrawn,
     TargetPriceMoved: _target_price_moved,
     FloorArmed: _floor_armed,
     EntriesExpired: _entries_expired,

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from actors.messages.accounts import BackstopStanding
-from actors.messages.exit_facts import StopLooseningAsked, TargetSet
+from actors.messages.exit_facts import OutsideChangeAnswered, StopLooseningAsked, StopWithdrawn, TargetSet
 from actors.messages.trading import ChangeTrade, StopPriceMoved, TradeChanged
 from actors.model.account import OpeningView
 from actors.model.money import ZERO, ceil_to, floor_to, plain
@@ -32,12 +32,13 @@ from actors.rules.liquidation import estimated_liquidation
 from actors.rules.net_exit import beyond
 from actors.rules.net_target import Holding
 from actors.rules.next_orders import wanted_rungs
+from actors.rules.outside_questions import runs_without_stop
 from actors.rules.price_seen import SeenPrice
 from actors.rules.stop_steps import highest_rung
 from actors.rules.trailing import best_seen
 from actors.rules.wording import usdt
 
-Fact: TypeAlias = StopPriceMoved | StopLooseningAsked | TargetSet
+Fact: TypeAlias = StopPriceMoved | StopLooseningAsked | TargetSet | OutsideChangeAnswered | StopWithdrawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def again(trade: Trade, wish: ChangeTrade) -> TradeChanged:
         label=trade.label,
         change=wish.change,
         before=price,
-        price=None if wish.change.kind is ChangeKind.NO_TARGET else price,
+        price=None if wish.change.kind in {ChangeKind.NO_TARGET, ChangeKind.NO_STOP} else price,
         loosens=False,
         lines=("This command was recorded before; it is not done twice.",),
     )
@@ -141,7 +142,7 @@ def _stop(trade: Trade, wish: ChangeTrade, at: Situation) -> Change | str:
         return refusal
     lines = (
         *_tick_line(trade, asked, price),
-        *_result_lines(trade, price, last),
+        *result_lines(trade, price, last),
         *_backstop_lines(trade, at, loosens=loosens),
         *_rule_lines(trade),
     )
@@ -151,7 +152,7 @@ def _stop(trade: Trade, wish: ChangeTrade, at: Situation) -> Change | str:
 def _stop_refused(trade: Trade, price: Decimal, last: Decimal) -> str | None:
     side = "below" if trade.side is PositionSide.LONG else "above"
     waits = trade.loosening is not None and trade.loosening.stop_price == price
-    if waits or (price == trade.stop_price and trade.loosening is None):
+    if waits or (price == trade.stop_price and trade.loosening is None and not runs_without_stop(trade)):
         return f"the stop {'is on its way to' if waits else 'is at'} {plain(price)} already: nothing to change"
     if beyond(trade.side.opposite, last, price):
         return (
@@ -189,7 +190,7 @@ def _breakeven(trade: Trade, wish: ChangeTrade, at: Situation) -> Change | str:
         return f"nothing of #{trade.number} is open, so there are no costs to be paid back yet"
     last, price = at.view.last_price, found.price
     about = "\n".join(found.sum_lines)
-    if beyond(trade.side, trade.stop_price, price):
+    if beyond(trade.side, trade.stop_price, price) and not runs_without_stop(trade):
         return f"the stop at {plain(trade.stop_price)} is at breakeven or tighter already ({plain(price)}):\n{about}"
     if beyond(trade.side.opposite, last, price):
         return (
@@ -242,12 +243,13 @@ def _changed(
             command_id=wish.command_id,
             heeded_rung=highest_rung(trade),
         )
-    return Change(fact=fact, shown=_shown(trade, wish, trade.stop_price, price, lines, loosens=loosens))
+    return Change(fact=fact, shown=shown(trade, wish, trade.stop_price, price, lines, loosens=loosens))
 
 
-def _shown(
+def shown(
     trade: Trade, wish: ChangeTrade, before: Decimal, price: Decimal | None, lines: tuple[str, ...], *, loosens: bool
 ) -> TradeChanged:
+    """Give a change as it is shown."""
     return TradeChanged(
         trade_id=trade.trade_id,
         number=trade.number,
@@ -267,7 +269,8 @@ def _tick_line(trade: Trade, asked: Decimal, price: Decimal) -> tuple[str, ...]:
     return (f"{plain(asked)} lies between two ticks of {plain(trade.instrument.tick_size)}: taken as {plain(price)}",)
 
 
-def _result_lines(trade: Trade, price: Decimal, last: Decimal) -> tuple[str, ...]:
+def result_lines(trade: Trade, price: Decimal, last: Decimal) -> tuple[str, ...]:
+    """Say what the trade comes to at a stop price, and at the present one."""
     held = holding_once_entered(trade) or _as_planned(trade, last)
     if held is None:
         return ()
@@ -340,7 +343,7 @@ def _target(trade: Trade, wish: ChangeTrade, at: Situation) -> Change | str:
     resting = wanted_rungs(trade)[place - 1] if trade.open_quantity else ZERO
     about = (f"for {plain(resting)} {trade.instrument.base} now",) if resting else ()
     fact = TargetSet(place=place, price=price, before=before, by=wish.by, command_id=wish.command_id, set_at=at.now)
-    return Change(fact=fact, shown=_shown(trade, wish, before, price, (*lines, *about), loosens=False))
+    return Change(fact=fact, shown=shown(trade, wish, before, price, (*lines, *about), loosens=False))
 
 
 def _not_a_target(trade: Trade, place: int) -> str | None:

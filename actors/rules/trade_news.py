@@ -19,9 +19,10 @@ from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.trade import Leg, LegState, Role, Trade
 from actors.rules.adopted_stops import protected_words, removal_told
-from actors.rules.change_news import change_news
+from actors.rules.change_news import ASKED, change_news
 from actors.rules.exit_words import EXPIRED, rule_news, slippage_lines
 from actors.rules.next_orders import NO_POSITION, refused_in_a_row
+from actors.rules.outside_questions import unprotected_words
 from actors.rules.position_life import AT_BREAKEVEN
 from actors.rules.trade_names import on_account
 
@@ -83,10 +84,17 @@ def _alert(trade: Trade, kind: str, severity: Severity, about: str, title: str, 
         severity=severity,
         key=f"{trade.trade_id}/{kind}/{about}",
         title=f"#{trade.number} {trade.plan.symbol} {trade.side.value}{on_account(trade.plan.account)}: {title}",
-        lines=lines,
+        lines=(*lines, *filter(None, (unprotected_words(trade),))),
         chat_id=trade.plan.chat_id,
+        commands=_commands(trade, kind),
         subject=trade.label,
     )
+
+
+def _commands(trade: Trade, kind: str) -> tuple[tuple[str, str], ...]:
+    if kind != ASKED:
+        return ()
+    return ("Keep", f"/answer {trade.number} keep"), ("Restore", f"/answer {trade.number} restore")
 
 
 # --- orders ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from actors.messages.trading import TradeReading
 from actors.model.money import ZERO
 from actors.model.trade import Role, Trade
 from actors.rules.next_orders import wanted_rungs
+from actors.rules.outside_questions import unprotected_words
 
 
 def reading_of(trade: Trade, *, note: str, exits: tuple[str, ...] = ()) -> TradeReading:
@@ -45,6 +46,7 @@ def reading_of(trade: Trade, *, note: str, exits: tuple[str, ...] = ()) -> Trade
         exits=exits,
         filled_quantity=trade.entered_quantity,
         follows=trade.follows,
+        unprotected=unprotected_words(trade),
         order_ids=tuple(leg.client_order_id for leg in trade.legs if leg.live),
     )
 

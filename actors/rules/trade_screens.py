@@ -26,6 +26,7 @@ from actors.rules.size_words import asked_words, entry_price_words
 from actors.rules.wording import percent, usdt
 
 RESPECTED = "a stop or target that you move at the exchange stays there, a target you cancel stays away"
+ASKED = "a stop or target that you move or cancel at the exchange is asked about; without an answer it goes back"
 Prices = Mapping[str, PriceReading]
 
 
@@ -48,6 +49,8 @@ def status(trades: Sequence[TradeReading], prices: Prices, *, now: datetime, num
     known = {trade.trade_id: trade for trade in everyone}
     blocks = [_block(trade, prices.get(trade.symbol), now, known.get(trade.follows)) for trade in trades]
     title = "1 open trade" if len(trades) == 1 else f"{len(trades)} open trades"
+    bare = ", ".join(f"#{trade.number}" for trade in trades if trade.unprotected)
+    title = f"UNPROTECTED: {bare}. {title}" if bare else title
     lines = tuple(line for block in blocks for line in (*block, ""))[:-1]
     return Screen(title=f"{title}, read at {now:%H:%M:%S} UTC", lines=lines, buttons=refresh)
 
@@ -59,7 +62,10 @@ def status_table(trades: Sequence[TradeReading], prices: Prices, *, now: datetim
     header = f"{'#':<5}{'symbol':<10}{'open':>9}{'PnL':>8}"
     return Screen(
         title=f"{len(trades)} open, read at {now:%H:%M:%S} UTC",
-        lines=("L long, S short; * entries pending, ** leaving; PnL in USDT, realised and open, before exit fees",),
+        lines=(
+            *(f"#{trade.number} {trade.unprotected}" for trade in trades if trade.unprotected),
+            "L long, S short; * entries pending, ** leaving; PnL in USDT, realised and open, before exit fees",
+        ),
         table=(header, *(_row(trade, prices.get(trade.symbol)) for trade in trades)),
         buttons=((say_button("Refresh", "/status table"),),),
     )
@@ -104,6 +110,8 @@ def _stop_line(trade: TradeReading, now: datetime) -> str:
         else f"confirmed {span((now - trade.last_confirmed_at).total_seconds())} ago"
     )
     backstop = f"backstop {plain(trade.backstop_price)}" if trade.backstop_price is not None else "no backstop"
+    if trade.unprotected:
+        return trade.unprotected
     if trade.stop_price is None:
         return f"no stop of its own, {backstop}; {heard}"
     if trade.stop_at_exchange:
@@ -130,7 +138,7 @@ def open_pnl(trade: TradeReading, price: PriceReading | None) -> Decimal | None:
 
 
 def _row(trade: TradeReading, price: PriceReading | None) -> str:
-    star = {"building": "*", "closing": "**"}.get(trade.phase, "")
+    star = "!" if trade.unprotected else {"building": "*", "closing": "**"}.get(trade.phase, "")
     gain = open_pnl(trade, price)
     known = trade.realised_pnl_usdt + (gain or 0)
     pnl = "?" if gain is None and trade.open_quantity else f"{known:+.2f}"
@@ -210,7 +218,7 @@ def plan_lines(sized: SizedPlan) -> tuple[str, ...]:
         asked_words(plan.size, sized.asked_usdt),
         f"margin {usdt(sized.margin_usdt)}, leverage {plain(plan.leverage)}",
         f"approach {plan.approach.value}{f', preset {plan.preset}' if plan.preset else ''}",
-        *((RESPECTED,) if plan.policy is Policy.RESPECT else ()),
+        *({Policy.RESPECT: (RESPECTED,), Policy.ASK: (ASKED,)}.get(plan.policy, ())),
         *exit_words.plan_lines(sized),
         *sized.notes,
     )

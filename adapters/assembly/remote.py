@@ -119,7 +119,7 @@ def change_trade(command: Change) -> int:
         print("\n".join(preview["text"]), file=sys.stderr if command.as_json else sys.stdout)
         if not _agreed("Do it?"):
             return _fail({"refused": ["Nothing was changed: it was not agreed to."]}, REFUSED, as_json=command.as_json)
-        body["seen"] = preview["ok"]["before"]
+        body["seen"], body["shown"] = preview["ok"]["before"], preview["ok"]["change"]
     answer = _ask(folder, "change", {**body, "command_id": uuid4().hex}, ANSWER_SECONDS, as_json=command.as_json)
     if isinstance(answer, int):
         return answer

@@ -34,6 +34,7 @@ from actors.messages.trading import (
 )
 from actors.model.guarding import SafetyState
 from actors.model.screen import Screen
+from actors.model.trade_change import TradeChange
 from actors.model.trade_plan import TradePlan
 from actors.rules import (
     adoption_words,
@@ -154,8 +155,8 @@ class Verbs:
     def _change(self, body: Answer) -> Answer:
         """Change one trade as a person wishes; with `preview`, only say what would become of it."""
         verb, words = str(body.get("change", "")), [str(each) for each in body.get("words", [])]
-        if verb not in {"stop", "breakeven", "target"}:
-            raise Refused(f"{verb!r} is no change of a trade: write stop, breakeven or target")
+        if verb not in {"stop", "breakeven", "target", "answer"}:
+            raise Refused(f"{verb!r} is no change of a trade: write stop, breakeven, target or answer")
         change = read_change(verb, words)
         if isinstance(change, str):
             raise Refused(change)
@@ -163,7 +164,7 @@ class Verbs:
         question = ChangeTrade(
             command_id="" if preview else f"cli-{body['command_id']}",
             which=str(body.get("which", "")),
-            change=change,
+            change=_pinned(change, body),
             by="cli",
             preview=preview,
             seen_price=None if seen is None else Decimal(str(seen)),
@@ -274,6 +275,17 @@ class Verbs:
     def _guards(self, question: object, screen: Callable[..., Screen]) -> Answer:
         reading: GuardsReading = self._daemon.system.ask(addresses.DESK, question, timeout_seconds=TRADE_SECONDS)
         return {"ok": _values(reading), "text": _text(screen(reading, now=self._daemon.now()))}
+
+
+def _pinned(change: TradeChange, body: Answer) -> TradeChange:
+    """Give an answer as it was shown: about the very change that was asked back."""
+    shown = body.get("shown")
+    if not isinstance(shown, dict):
+        return change
+    price, place = shown.get("price"), shown.get("place")
+    return replace(
+        change, price=None if price is None else Decimal(str(price)), place=None if place is None else int(place)
+    )
 
 
 def _text(screen: Screen) -> list[str]:

@@ -92,7 +92,7 @@ class Close:
 class Change:
     state: Path | None
     which: str
-    verb: str  # stop, breakeven or target
+    verb: str  # stop, breakeven, target or answer
     words: tuple[str, ...]  # behind the trade's number, as the chat's commands take them
     yes: bool
     as_json: bool
@@ -392,7 +392,7 @@ WhichArgument = Annotated[str, typer.Argument(help="The trade's number in status
 def stop(
     *,
     which: WhichArgument,
-    price: Annotated[str, typer.Argument(help="Where the stop is to be.")],
+    price: Annotated[str, typer.Argument(help="Where the stop is to be; none: run without (policy respect or ask).")],
     state: StateOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -427,6 +427,23 @@ def target(
     as_json: JsonOption = False,
 ) -> Change:
     return Change(state=state, which=which, verb="target", words=(place, price), yes=yes, as_json=as_json)
+
+
+@_app.command(
+    help=(
+        "Say what becomes of what you changed at the exchange itself: keep (shows what it means, then asks), or "
+        "restore. Without an answer within 5 min it goes back.\n\nExample: main.py answer 3 keep"
+    )
+)
+def answer(
+    *,
+    which: WhichArgument,
+    word: Annotated[str, typer.Argument(help="keep or restore.", metavar="keep|restore")],
+    state: StateOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> Change:
+    return Change(state=state, which=which, verb="answer", words=(word,), yes=yes, as_json=as_json)
 
 
 _app.command(help=adopting.HELP)(adopting.adopt)

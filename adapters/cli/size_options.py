@@ -23,7 +23,7 @@ PresetOption = Annotated[
 ]
 PolicyOption = Annotated[
     str,
-    typer.Option("--policy", help="What you change at the exchange itself: restore (by default, put back) or respect."),
+    typer.Option("--policy", help="What you change at the exchange itself: restore (by default), respect or ask."),
 ]
 MirrorOption = Annotated[
     str, typer.Option("--mirror", help="on (by default) or off: repeat the order on the mirror accounts there are.")
