@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actors.daemon_guard import DaemonGuard
 from actors.messages import addresses
 from actors.messages.accounts import ClockOffsetQuestion
 from actors.messages.alert_records import AlertGivenUp, AlertsQuestion, AlertsReading
@@ -24,6 +23,7 @@ from actors.messages.storing import Append, AppendRefused, PromisedEffect
 from actors.model.alert import Alert, Severity
 from actors.ports import ChatDown, ChatUp, StrangerIgnored
 from actors.rules.health import HealthLimits, Readings, Trouble, is_monitor, judge, notes
+from actors.trade_watch import Looked, TradeWatch
 from runtime import (
     ActorParked,
     ActorRestarted,
@@ -96,7 +96,7 @@ class _Heard:
     at: float
 
 
-class HealthChecker(DaemonGuard):
+class HealthChecker(TradeWatch):
     """One for the daemon, at addresses.HEALTH."""
 
     def __init__(
@@ -107,9 +107,10 @@ class HealthChecker(DaemonGuard):
         read_host: Callable[[], HostReading],
         beat: Callable[[], None],
         limits: HealthLimits = DEFAULT_LIMITS,
+        installation: str = "",
     ) -> None:
         """Take the accounts, how to read the tree and the host at once, and what to do on each beat (a watchdog)."""
-        super().__init__()
+        super().__init__(accounts=accounts, installation=installation)
         self._accounts = accounts
         self._read_tree = read_tree
         self._read_host = read_host
@@ -144,6 +145,7 @@ class HealthChecker(DaemonGuard):
         self._last = self._judge(self._read_tree())
         self.context.start_timer("beat", 0.0, _Beat(), new_trace=True)
         self.context.start_timer("offsets", 0.0, _AskOffsets(), new_trace=True)
+        self.begin_watching()
 
     # --- the beat -----------------------------------------------------------------------------------------------
     @handles(_Beat)
@@ -167,6 +169,9 @@ class HealthChecker(DaemonGuard):
 
     @handles(Answered)
     def _on_answered(self, answer: Answered) -> None:
+        if isinstance(answer.tag, Looked):
+            self.on_looked(answer.tag, answer)
+            return
         kind, _, account = str(answer.tag).partition("/")
         if kind == "offset":
             self._offsets[account] = float(answer.value)
@@ -178,6 +183,9 @@ class HealthChecker(DaemonGuard):
     @handles(NotAnswered)
     def _on_not_answered(self, silence: NotAnswered) -> None:
         """What is not known is not shown: an old figure would look like a fresh one."""
+        if isinstance(silence.tag, Looked):
+            self.on_looked(silence.tag, silence)
+            return
         kind, _, account = str(silence.tag).partition("/")
         if kind == "offset":
             self._offsets.pop(account, None)
@@ -253,6 +261,8 @@ class HealthChecker(DaemonGuard):
             alerts=self._alerts,
             store=self._store,
             alerts_given_up=len(self._given_up),
+            unprotected=self.unprotected,
+            disagreements=self.disagreements,
         )
 
     def _tell_change(self, verdict: Verdict, findings: tuple[Finding, ...]) -> None:

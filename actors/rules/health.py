@@ -68,6 +68,8 @@ class Readings:
     alerts: AlertsReading | None = None
     store: StoreReading | None = None
     alerts_given_up: int = 0  # lately
+    unprotected: tuple[tuple[str, str], ...] = ()  # (trade, words) of what runs without a stop of its own
+    disagreements: tuple[str, ...] = ()  # between trades and exchange, by the last comparison; each was told
 
 
 def judge(readings: Readings, limits: HealthLimits) -> tuple[Verdict, tuple[Finding, ...]]:
@@ -84,6 +86,8 @@ def is_monitor(path: str) -> bool:
 
 def _findings(readings: Readings, limits: HealthLimits) -> Iterator[Finding]:
     yield from _account_findings(readings)
+    for trade, text in readings.unprotected:
+        yield Finding(code="unprotected", subject=trade, verdict=Verdict.DEGRADED, text=text)
     yield from _actor_findings(readings, limits)
     yield from _stream_findings(readings, limits)
     yield from _chat_findings(readings, limits)
@@ -204,14 +208,15 @@ def _store_findings(readings: Readings, limits: HealthLimits) -> Iterator[Findin
 
 
 def notes(readings: Readings) -> tuple[str, ...]:
-    """Give what is worth knowing and wrong with nobody."""
+    """Give what is worth knowing and no verdict: what is told by itself, what is wrong with nobody."""
+    found = tuple(f"verify: {text}" for text in readings.disagreements)
     if readings.host is None or _sqlite_is_safe(readings.host.sqlite_version):
-        return ()
+        return found
     known = (
         f"SQLite {readings.host.sqlite_version} has a rare WAL fault between two connections; "
         "Standfast uses one, keep other programs off its database"
     )
-    return (known,)
+    return (*found, known)
 
 
 def _sqlite_is_safe(version: str) -> bool:

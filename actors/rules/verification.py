@@ -17,6 +17,7 @@ from decimal import Decimal
 
 from actors.messages.accounts import AccountSnapshot
 from actors.messages.trading import TradeReading
+from actors.model.alert import Alert, Severity
 from actors.model.money import ZERO, plain
 from actors.model.screen import Screen
 from actors.rules.client_order_ids import parse_client_order_id
@@ -140,6 +141,20 @@ def lasting(first: Iterable[Finding], second: Iterable[Finding]) -> tuple[Findin
     """Give what two readings, moments apart, have both found: the rest was on its way."""
     before = {(finding.about, finding.subject) for finding in first}
     return tuple(finding for finding in second if (finding.about, finding.subject) in before)
+
+
+def told(finding: Finding) -> Alert:
+    """Tell one finding that lasts."""
+    return Alert(
+        kind="verification_found",
+        severity=Severity.WARNING,
+        key=f"verification/{finding.about}/{finding.subject}/{finding.text}",
+        title=f"trades and exchange do not agree ({finding.about})",
+        lines=(
+            finding.text,
+            "Two readings have found it. Nothing was changed because of it; main.py verify looks again.",
+        ),
+    )
 
 
 def report(found: Sequence[Finding], trades: int, accounts: Sequence[str]) -> Screen:

@@ -112,6 +112,7 @@ def wire(system: ActorSystem, identity: RunIdentity, terms: Terms, ports: Ports)
         read_tree=system.snapshot,
         read_host=ports.read_host,
         beat=ports.beat,
+        installation=identity.installation,
     )
 
     def hand_over(path: str, report: object) -> None:
