@@ -22,8 +22,10 @@ from actors.messages.guarding import (
     GuardsReading,
     LockReleased,
     LockSet,
+    ProtectionChanged,
     ReleaseLock,
     SafetyChanged,
+    SetProtection,
     SetSafety,
 )
 from actors.messages.storing import (
@@ -77,12 +79,12 @@ class _Look:
 class _Wish:
     """One change on its way."""
 
-    what: SetSafety | ReleaseLock | _Look
+    what: SetSafety | SetProtection | ReleaseLock | _Look
     reply: Reply | None = None
     facts: tuple[Any, ...] = field(default=())  # appended, not confirmed yet
 
 
-_Wanted: TypeAlias = SetSafety | ReleaseLock
+_Wanted: TypeAlias = SetSafety | SetProtection | ReleaseLock
 
 
 class DeskGuards:
@@ -118,7 +120,13 @@ class DeskGuards:
         return (*self._known.holding(now), *due)
 
     def reading(self) -> GuardsReading:
-        return self._known.reading(self._context.now(), dry_run=self._terms.dry_run)
+        return self._known.reading(self._context.now(), self._terms)
+
+    @property
+    def protects_others(self) -> bool:
+        """Whether others' orders are left alone; one that is about to be switched on holds already."""
+        on = self._known.protection_by(self._terms).on
+        return on or any(isinstance(wish.what, SetProtection) and wish.what.on for wish in self._wishes)
 
     @property
     def look_back(self) -> TurnsQuestion:
@@ -187,8 +195,14 @@ class DeskGuards:
     def _begin(self, wish: _Wish) -> None:
         wish.facts = ()
         match wish.what:
-            case SetSafety(command_id=command_id) if command_id in self._known.commands:
+            case SetSafety(command_id=command_id) | SetProtection(command_id=command_id) if (
+                command_id in self._known.commands
+            ):
                 self._done()
+            case SetProtection(command_id=command_id, on=on, why=why, by=by):
+                now = self._context.now()
+                fact = ProtectionChanged(command_id=command_id, on=on, why=why, by=by, changed_at=now)
+                self._append(wish, (fact,), [])
             case SetSafety():
                 self._ask("trades", RegisterQuestion(kind="trade"))
             case ReleaseLock():
@@ -282,6 +296,8 @@ class DeskGuards:
         match fact:
             case SafetyChanged():
                 log.warning("safety_changed", state=fact.state.value, by=fact.by, why=fact.why)
+            case ProtectionChanged():
+                log.warning("protection_changed", on=fact.on, by=fact.by, why=fact.why)
             case LockSet(lock=lock):
                 log.warning(
                     "lock_set",

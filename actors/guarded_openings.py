@@ -18,7 +18,7 @@ from actors.live_trades import LiveTrades
 from actors.live_trades import Part as PartOfMany
 from actors.messages import addresses
 from actors.messages.accounts import OpeningViewQuestion, WithdrawAdmission
-from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety, TradeEnded
+from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetProtection, SetSafety, TradeEnded
 from actors.messages.storing import LoadStream, UnsettledEffect, UnsettledQuestion
 from actors.messages.trading import OpenTrade, OrderPreview, PreviewTrade, TradeAccepted
 from actors.model.account import OpeningView
@@ -61,6 +61,9 @@ class GuardedOpenings(Actor):
     def on_previewed(self, opening: Opening, preview: OrderPreview, view: OpeningView) -> None:
         """Answer a preview that has passed every guard."""
         raise NotImplementedError
+
+    def on_trade_ended(self, trade_id: str) -> None:
+        """Hear that a trade has ended."""
 
     # --- openings: taken in turn, one at a time and account -----------------------------------------------------------
     @handles(PreviewTrade)
@@ -298,8 +301,8 @@ class GuardedOpenings(Actor):
         self.context.stash()
         return None
 
-    @handles(SetSafety, ReleaseLock)
-    def _on_change(self, message: SetSafety | ReleaseLock) -> Any:
+    @handles(SetSafety, SetProtection, ReleaseLock)
+    def _on_change(self, message: SetSafety | SetProtection | ReleaseLock) -> Any:
         if isinstance(message, SetSafety) and message.leave and message.leave not in self._accounts:
             raise Refused(f"there is no account {message.leave}: write one of {', '.join(self._accounts)}")
         if not self._guards.known:
@@ -309,9 +312,10 @@ class GuardedOpenings(Actor):
         return LATER
 
     @handles(TradeEnded)
-    def _on_trade_ended(self, _message: TradeEnded) -> None:
+    def _on_trade_ended(self, message: TradeEnded) -> None:
         if self._guards.known:  # else it looks as soon as it knows them
             self._guards.look()
+            self.on_trade_ended(message.trade_id)
 
     @handles(LoadAgain)
     def _on_load_again(self, _message: LoadAgain) -> None:

@@ -15,7 +15,7 @@ from actors.conversation import Conversation, Step
 from actors.messages import addresses
 from actors.messages.adopting import AdoptionShown, AdoptPosition
 from actors.messages.alert_records import OfferDefaultChat
-from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
+from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetProtection, SetSafety
 from actors.messages.health import HealthQuestion
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.operator import (
@@ -26,6 +26,7 @@ from actors.messages.operator import (
     CloseAction,
     OpenAction,
     PendingCommand,
+    ProtectionAction,
     ReleaseAction,
     SafetyAction,
 )
@@ -56,6 +57,7 @@ from actors.rules.chat_commands import (
     AskHealth,
     AskHelp,
     AskLocks,
+    AskProtection,
     AskSafety,
     AskStatus,
     AskVersion,
@@ -163,7 +165,7 @@ class OperatorSession(Conversation):
             case AskHealth() | AskStatus():
                 step = Step(update_id, "standing")
                 self.question(step, addresses.DESK, GuardsQuestion(), timeout_seconds=PRICE_SECONDS)
-            case AskSafety() | AskLocks():
+            case AskSafety() | AskLocks() | AskProtection():
                 self.question(Step(update_id, "guards"), addresses.DESK, GuardsQuestion())
             case DraftClose() | DraftChange(which=""):
                 self._read_trades(update_id)
@@ -194,10 +196,24 @@ class OperatorSession(Conversation):
                     self._confirm(update_id, nonce, action)
             case AskSafety():
                 self.show(update_id, guard_screens.safety(reading, now=now))
+            case AskProtection() as asked:
+                self._on_protection(update_id, asked, reading)
             case AskLocks(release=lock_id) if lock_id:
                 self._draft_release(update_id, lock_id, reading)
             case _:
                 self.show(update_id, guard_screens.locks(reading, now=now))
+
+    def _on_protection(self, update_id: int, asked: AskProtection, reading: GuardsReading) -> None:
+        now = self.context.now()
+        if asked.wanted is None:
+            self.show(update_id, guard_screens.protection(reading, now=now))
+            return
+        nonce, action = self._nonce(update_id), ProtectionAction(protects=asked.wanted, why=asked.why)
+        if asked.wanted:
+            self._confirm(update_id, nonce, action)
+        else:
+            screen = guard_screens.confirm_protection(asked.why, reading, nonce, now=now)
+            self._offer(update_id, nonce, action, screen)
 
     def _draft_release(self, update_id: int, lock_id: str, reading: GuardsReading) -> None:
         lock = next((each for each in reading.locks if each.lock_id == lock_id), None)
@@ -210,8 +226,13 @@ class OperatorSession(Conversation):
 
     def _on_changed(self, update_id: int, reading: GuardsReading) -> None:
         pending, now = self.pending(update_id), self.context.now()
-        released = pending is not None and isinstance(pending.action, ReleaseAction)
-        screen = guard_screens.locks(reading, now=now) if released else guard_screens.safety(reading, now=now)
+        match None if pending is None else pending.action:
+            case ReleaseAction():
+                screen = guard_screens.locks(reading, now=now)
+            case ProtectionAction():
+                screen = guard_screens.protection(reading, now=now)
+            case _:
+                screen = guard_screens.safety(reading, now=now)
         self.decide(update_id, screen)
 
     # --- readings -----------------------------------------------------------------------------------------------
@@ -396,6 +417,9 @@ class OperatorSession(Conversation):
             case SafetyAction(safety=state, why=why):
                 wanted = SetSafety(command_id=pending.command_id, state=state, why=why, by=by)
                 self.question(Step(update_id, "change"), addresses.DESK, wanted, timeout_seconds=DESK_SECONDS)
+            case ProtectionAction(protects=on, why=why):
+                switch = SetProtection(command_id=pending.command_id, on=on, why=why, by=by)
+                self.question(Step(update_id, "change"), addresses.DESK, switch, timeout_seconds=DESK_SECONDS)
             case ReleaseAction(lock_id=lock_id):
                 release = ReleaseLock(lock_id=lock_id, by=by)
                 self.question(Step(update_id, "change"), addresses.DESK, release, timeout_seconds=DESK_SECONDS)
@@ -530,6 +554,8 @@ def _what(action: Action) -> str:
             return "Close " + ", ".join(labels)
         case SafetyAction(safety=state):
             return f"Safety state {state.value}"
+        case ProtectionAction(protects=on):
+            return f"Protection of others' orders {'on' if on else 'off'}"
         case ChangeAction(number=number, change=change):
             return f"#{number} {change_screens.change_words(change)}"
         case AdoptAction(wish=wish):

@@ -16,6 +16,7 @@ from typing import Any
 
 from actors.adoptions import Adoptions, AdoptionStep, AdoptionTerms, ReadAgain
 from actors.fanned_openings import FannedOpenings
+from actors.leftover_sweep import LeftoverSweep, SweepStep
 from actors.messages import addresses
 from actors.messages.accounts import (
     AdmitTrade,
@@ -30,6 +31,7 @@ from actors.messages.fanning import HalfPromised, MirrorPromised
 from actors.messages.guarding import STREAM
 from actors.messages.keeping import WritesFailing, WritesWork
 from actors.messages.market import WatchPrice
+from actors.messages.orders import EffectSettled, EffectUnclear
 from actors.messages.storing import (
     Append,
     Appended,
@@ -102,6 +104,8 @@ class TradeDesk(FannedOpenings):
             salt=self._salt, parameters=self._parameters, backstop=backstop, dry_run=self._terms.dry_run
         )
         self._adoptions = Adoptions(self.context, terms, self._fence, self._watch_price)
+        self._sweep = LeftoverSweep(self.context, self._salt)
+        self._sweep.take_up(self._accounts)
 
     # --- the steps ------------------------------------------------------------------------------------------------
     def _on_journal(self, opening: Opening, stored: StoredStream) -> None:
@@ -444,10 +448,26 @@ class TradeDesk(FannedOpenings):
         self._adoptions.read_again(message)
 
     def _is_anothers(self, message: Answered | NotAnswered) -> bool:
-        if not isinstance(message.tag, AdoptionStep):
+        if isinstance(message.tag, AdoptionStep):
+            self._adoptions.on_answer(message.tag, message)
+        elif isinstance(message.tag, SweepStep):
+            self._sweep.on_answer(message.tag, message)
+        else:
             return super()._is_anothers(message)
-        self._adoptions.on_answer(message.tag, message)
         return True
+
+    # --- what others left -----------------------------------------------------------------------------------------
+    def on_trade_ended(self, trade_id: str) -> None:
+        if not self._guards.protects_others:
+            self._sweep.begin(trade_id)
+
+    @handles(EffectSettled)
+    def _on_settled(self, message: EffectSettled) -> None:
+        self._sweep.on_settled(message)
+
+    @handles(EffectUnclear)
+    def _on_unclear(self, _message: EffectUnclear) -> None:
+        """The client goes on until it knows."""
 
     # --- the live trades ------------------------------------------------------------------------------------------
     @handles(TradesQuestion, CloseTrades, ChangeTrade)

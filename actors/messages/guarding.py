@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from actors.model.guarding import Lock, Safety, SafetyState
+from actors.model.guarding import Lock, Protection, Safety, SafetyState
 
 STREAM = "guards"
 
@@ -32,6 +32,16 @@ class SetSafety:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetProtection:
+    """Switch the protection of others' orders. Answered with GuardsReading. The command id makes a repeat harmless."""
+
+    command_id: str
+    on: bool
+    why: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseLock:
     """Let new entries through again in spite of a lock. Answered with GuardsReading, or refused: no such lock."""
 
@@ -51,6 +61,7 @@ class GuardsReading:
     safety: Safety
     locks: tuple[Lock, ...]  # those that hold, oldest first
     dry_run: bool
+    protection: Protection = Protection()  # noqa: RUF009 - an immutable value
 
 
 # --- facts of the guards' journal -------------------------------------------------------------------------------
@@ -58,6 +69,15 @@ class GuardsReading:
 class SafetyChanged:
     command_id: str
     state: SafetyState
+    why: str
+    by: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionChanged:
+    command_id: str
+    on: bool
     why: str
     by: str
     changed_at: datetime

@@ -69,6 +69,14 @@ class SafetyAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionAction:
+    """Switch the protection of others' orders."""
+
+    protects: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseAction:
     """Open a lock by hand."""
 
@@ -92,7 +100,9 @@ class AdoptAction:
     wish: AdoptPosition
 
 
-Action: TypeAlias = OpenAction | CloseAction | SafetyAction | ReleaseAction | ChangeAction | AdoptAction
+Action: TypeAlias = (
+    OpenAction | CloseAction | SafetyAction | ProtectionAction | ReleaseAction | ChangeAction | AdoptAction
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

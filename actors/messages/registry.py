@@ -57,6 +57,7 @@ STORABLE = (
     adopting.ProtectionStands,
     adopting.OutsideStopRemovalRequested,
     guarding.SafetyChanged,
+    guarding.ProtectionChanged,
     guarding.LockSet,
     guarding.LockReleased,
     guarding.GuardsReading,

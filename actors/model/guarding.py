@@ -38,6 +38,16 @@ class Safety:
     since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """Whether what others have ordered is left alone, with who said so, when and why."""
+
+    on: bool = True
+    by: str = ""  # empty: the settings
+    why: str = ""
+    since: datetime | None = None
+
+
 class LockKind(StrEnum):
     STOPS = "stop_loss_guard"
     DRAWDOWN = "drawdown"
@@ -67,6 +77,7 @@ class GuardTerms:
     """The limits of the guards. Zero or nothing turns one off."""
 
     dry_run: bool = False
+    external_order_protection: bool = True  # as long as nobody has switched it at run time
     allowed_symbols: frozenset[str] = frozenset()  # empty: all
     cooldown_seconds: float = 300.0  # between two orders on one base currency
     idempotency_seconds: float = 86_400.0  # how long one symbol, side and minute stays used

@@ -70,6 +70,12 @@ class AskSafety:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskProtection:
+    wanted: bool | None = None  # None: only show it
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskLocks:
     release: str = ""  # a lock's id; empty: only list them
 
@@ -99,6 +105,7 @@ Command: TypeAlias = (
     | AskHealth
     | AskVersion
     | AskSafety
+    | AskProtection
     | AskLocks
     | Misunderstood
 )
@@ -164,6 +171,11 @@ HELP: dict[str, tuple[str, ...]] = {
         "/safety reduce-only REASON: cancel unfilled entries and open nothing new, at once",
         "/safety halted REASON: beside that nothing but protection and your own closes, at once",
         "/safety active REASON: let everything through again, after a confirmation",
+    ),
+    "protection": (
+        "/protection: whether what others have ordered is left alone, who said so, when and why",
+        "/protection off REASON: reduce-only orders they left where nothing is held any more go, after a confirmation",
+        "/protection on REASON: leave everything of theirs alone, at once",
     ),
     "locks": (
         "/locks: what locks new entries, and until when",
@@ -282,6 +294,18 @@ def _safety(rest: list[str]) -> Command:
     return AskSafety(wanted=SafetyState(state), why=why)
 
 
+def _protection(rest: list[str]) -> Command:
+    if not rest:
+        return AskProtection()
+    word, why = rest[0].lower(), " ".join(rest[1:])
+    if word not in {"on", "off"}:
+        return Misunderstood(lines=(f"{rest[0]!r} is neither on nor off.", *HELP["protection"]))
+    if not why:
+        line = f"The reason is missing: write it behind, as in /protection {word} tidying up after the old bot"
+        return Misunderstood(lines=(line,))
+    return AskProtection(wanted=word == "on", why=why)
+
+
 def _locks(rest: list[str]) -> Command:
     if not rest:
         return AskLocks()
@@ -298,6 +322,7 @@ _READERS: dict[str, Callable[[list[str]], Command]] = {
     "close": _close,
     "adopt": lambda rest: DraftAdopt(words=tuple(rest)),
     "safety": _safety,
+    "protection": _protection,
     "locks": _locks,
     "health": lambda _: AskHealth(),
     "version": lambda _: AskVersion(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.messages.guarding import LockReleased, LockSet, SafetyChanged
+from actors.messages.guarding import LockReleased, LockSet, ProtectionChanged, SafetyChanged
 from actors.model.alert import Alert, Severity
 from actors.model.guarding import EVERY_SYMBOL, Lock, SafetyState
 
@@ -26,6 +26,16 @@ def means(state: SafetyState) -> str:
     return _MEANS[state]
 
 
+def protection_means(*, on: bool) -> str:
+    """Say in a sentence what the protection of others' orders does."""
+    if on:
+        return "What others have ordered is left alone."
+    return (
+        "Once no trade of ours is left on a symbol and nothing is held there, reduce-only orders that others left on "
+        "it are cancelled. Their positions and entries are left alone as ever."
+    )
+
+
 def what_is_shut(lock: Lock) -> str:
     return lock.account if lock.symbol == EVERY_SYMBOL else f"{lock.symbol} on {lock.account}"
 
@@ -40,6 +50,14 @@ def guard_news(fact: Any, number: int) -> Alert:
                 key=f"guards/{number}",
                 title=f"Safety state: {fact.state.value}",
                 lines=(f"set by {fact.by}: {fact.why}", means(fact.state)),
+            )
+        case ProtectionChanged():
+            return Alert(
+                kind="protection_changed",
+                severity=Severity.WARNING,
+                key=f"guards/{number}",
+                title=f"Protection of others' orders: {'on' if fact.on else 'OFF'}",
+                lines=(f"set by {fact.by}: {fact.why}", protection_means(on=fact.on)),
             )
         case LockSet(lock=lock):
             return Alert(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from actors.messages.guarding import GuardsReading, LockReleased, LockSet, SafetyChanged
-from actors.model.guarding import Lock, Safety
+from actors.messages.guarding import GuardsReading, LockReleased, LockSet, ProtectionChanged, SafetyChanged
+from actors.model.guarding import GuardTerms, Lock, Protection, Safety
 
 COMMANDS_KEPT = 64  # a repeat comes soon after its original, or never
 
@@ -19,14 +19,23 @@ COMMANDS_KEPT = 64  # a repeat comes soon after its original, or never
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardRecord:
     safety: Safety = Safety()  # noqa: RUF009 - an immutable value
+    protection: Protection | None = None  # None: nobody ever switched it, so the settings say
     locks: tuple[Lock, ...] = ()  # all that ever were, oldest first
-    commands: tuple[str, ...] = ()  # the newest that changed the safety state
+    commands: tuple[str, ...] = ()  # the newest that changed the safety state or the protection
 
     def holding(self, now: datetime) -> tuple[Lock, ...]:
         return tuple(lock for lock in self.locks if lock.holds(now))
 
-    def reading(self, now: datetime, *, dry_run: bool) -> GuardsReading:
-        return GuardsReading(safety=self.safety, locks=self.holding(now), dry_run=dry_run)
+    def protection_by(self, terms: GuardTerms) -> Protection:
+        return self.protection or Protection(on=terms.external_order_protection)
+
+    def reading(self, now: datetime, terms: GuardTerms) -> GuardsReading:
+        return GuardsReading(
+            safety=self.safety,
+            locks=self.holding(now),
+            dry_run=terms.dry_run,
+            protection=self.protection_by(terms),
+        )
 
 
 def fold(facts: Iterable[Any]) -> GuardRecord:
@@ -41,6 +50,9 @@ def evolve(record: GuardRecord, fact: Any) -> GuardRecord:
         case SafetyChanged():
             safety = Safety(state=fact.state, by=fact.by, why=fact.why, since=fact.changed_at)
             return replace(record, safety=safety, commands=(*record.commands, fact.command_id)[-COMMANDS_KEPT:])
+        case ProtectionChanged():
+            protection = Protection(on=fact.on, by=fact.by, why=fact.why, since=fact.changed_at)
+            return replace(record, protection=protection, commands=(*record.commands, fact.command_id)[-COMMANDS_KEPT:])
         case LockSet():
             return replace(record, locks=(*record.locks, fact.lock))
         case LockReleased():

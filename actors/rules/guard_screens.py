@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from actors.messages.guarding import GuardsReading
-from actors.model.guarding import Lock, Safety, SafetyState
+from actors.model.guarding import Lock, Protection, Safety, SafetyState
 from actors.model.screen import Screen
 from actors.rules.ages import span
 from actors.rules.chat_commands import confirm_buttons, say_button
-from actors.rules.guard_news import means, what_is_shut
+from actors.rules.guard_news import means, protection_means, what_is_shut
 
 DRY = "DRY RUN: new orders pass every check and are not sent; open trades are watched as ever."
 
@@ -23,7 +23,32 @@ def standing(reading: GuardsReading, *, now: datetime) -> tuple[str, ...]:
     return (
         *((DRY,) if reading.dry_run else ()),
         *((f"SAFETY STATE {_state(reading.safety, now)}",) if shut else ()),
+        *((f"PROTECTION OF OTHERS' ORDERS {_protection(reading.protection, now)}",) * (not reading.protection.on)),
         *(_lock(lock, now) for lock in reading.locks),
+    )
+
+
+def _protection(protection: Protection, now: datetime) -> str:
+    since = "" if protection.since is None else f" for {span((now - protection.since).total_seconds())}"
+    who = f" (by {protection.by}: {protection.why})" if protection.by else " (by the settings)"
+    return f"{'on' if protection.on else 'OFF'}{since}{who}"
+
+
+def protection(reading: GuardsReading, *, now: datetime) -> Screen:
+    """Show whether others' orders are left alone, and how to change it."""
+    on = reading.protection.on
+    return Screen(
+        title=f"Protection of others' orders: {_protection(reading.protection, now)}",
+        lines=(protection_means(on=on), f"To change it: /protection {'off' if on else 'on'} REASON"),
+    )
+
+
+def confirm_protection(why: str, reading: GuardsReading, nonce: str, *, now: datetime) -> Screen:
+    """Ask before it is switched off."""
+    return Screen(
+        title="Switch the protection of others' orders off?",
+        lines=(f"It is {_protection(reading.protection, now)}.", protection_means(on=False), f"Reason: {why}"),
+        buttons=confirm_buttons(nonce, "Confirm"),
     )
 
 

@@ -27,6 +27,7 @@ from adapters.cli.arguments import (
     Version,
     parse,
 )
+from adapters.cli.protecting import Protection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +49,16 @@ def main(argv: Sequence[str]) -> int:
 
             return run_exchange(command)
         case (
-            Status() | Trade() | Close() | Change() | Adopt() | Safety() | Locks() | Emergency() | Verify()
+            Status()
+            | Trade()
+            | Close()
+            | Change()
+            | Adopt()
+            | Safety()
+            | Protection()
+            | Locks()
+            | Emergency()
+            | Verify()
         ) as command:
             from adapters.assembly.remote import ask_daemon  # noqa: PLC0415 - see above
 

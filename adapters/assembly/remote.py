@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 from adapters.cli.adopting import Adopt
 from adapters.cli.arguments import Change, Close, Emergency, Locks, Safety, Status, Trade, Verify
+from adapters.cli.protecting import Protection
 from adapters.host.control_client import AnswerLate, DaemonFailed, NoDaemon, call
 from adapters.host.state_folder import StateFolder, state_folder
 
@@ -33,27 +35,12 @@ EMERGENCY_SECONDS = 60.0  # waited for everything to be gone
 EMERGENCY_LOOK_SECONDS = 0.5
 
 
-def ask_daemon(command: Status | Trade | Close | Change | Adopt | Safety | Locks | Emergency | Verify) -> int:
+def ask_daemon(
+    command: Status | Trade | Close | Change | Adopt | Safety | Protection | Locks | Emergency | Verify,
+) -> int:
     """Carry out one of these verbs; give the exit code."""
-    match command:
-        case Status():
-            return show_status(command)
-        case Trade():
-            return open_trade(command)
-        case Close():
-            return close_trades(command)
-        case Change():
-            return change_trade(command)
-        case Adopt():
-            return adopt_position(command)
-        case Safety():
-            return show_or_set_safety(command)
-        case Locks():
-            return show_or_release_locks(command)
-        case Verify():
-            return verify(command)
-        case Emergency():
-            return leave_account(command)
+    carry_out: Callable[[Any], int] = _VERBS[type(command)]
+    return carry_out(command)
 
 
 def show_status(command: Status) -> int:
@@ -188,10 +175,30 @@ def show_or_set_safety(command: Safety) -> int:
     return _show(command.state, "safety", body if command.wanted else {}, as_json=command.as_json)
 
 
+def show_or_switch_protection(command: Protection) -> int:
+    """Show whether others' orders are left alone; with on or off, switch it first."""
+    body = {"on": command.wanted == "on", "why": command.why, "command_id": uuid4().hex}
+    return _show(command.state, "protection", body if command.wanted else {}, as_json=command.as_json)
+
+
 def show_or_release_locks(command: Locks) -> int:
     """List the locks that hold; with an id, release it first."""
     body = {"release": command.release} if command.release else {}
     return _show(command.state, "locks", body, as_json=command.as_json)
+
+
+_VERBS: dict[type[Any], Callable[[Any], int]] = {
+    Status: show_status,
+    Trade: open_trade,
+    Close: close_trades,
+    Change: change_trade,
+    Adopt: adopt_position,
+    Safety: show_or_set_safety,
+    Protection: show_or_switch_protection,
+    Locks: show_or_release_locks,
+    Verify: verify,
+    Emergency: leave_account,
+}
 
 
 def _show(state: Path | None, verb: str, body: Answer, *, as_json: bool) -> int:

@@ -17,7 +17,7 @@ from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
 from actors.messages.accounts import AccountSnapshot, BookQuestion, SnapshotQuestion
 from actors.messages.adopting import AdoptionShown
-from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetSafety
+from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetProtection, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.trading import (
@@ -75,6 +75,7 @@ class Verbs:
             "change": self._change,
             "adopt": self._adopt,
             "safety": self._safety,
+            "protection": self._protection,
             "locks": self._locks,
             "emergency": self._emergency,
             "verify": self._verify,
@@ -204,6 +205,17 @@ class Verbs:
             raise Refused("the reason is missing: write it beside the state")
         wanted = SetSafety(command_id=f"cli-{body['command_id']}", state=state, why=why, by="cli")
         return self._guards(wanted, guard_screens.safety)
+
+    def _protection(self, body: Answer) -> Answer:
+        """Show the protection of others' orders; with on or off, switch it."""
+        if "on" not in body:
+            return self._guards(GuardsQuestion(), guard_screens.protection)
+        why = str(body.get("why", "")).strip()
+        if not why:
+            raise Refused("the reason is missing: write it beside on or off")
+        command_id = f"cli-{body['command_id']}"
+        wanted = SetProtection(command_id=command_id, on=body["on"] is True, why=why, by="cli")
+        return self._guards(wanted, guard_screens.protection)
 
     def _locks(self, body: Answer) -> Answer:
         """List the locks; with one named, release it."""

@@ -14,7 +14,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from adapters.cli import adopting
+from adapters.cli import adopting, protecting
 from adapters.cli.adopting import Adopt
 from adapters.cli.exit_options import (
     BreakevenOption,
@@ -27,6 +27,7 @@ from adapters.cli.exit_options import (
     TrailFromOption,
     TrailOption,
 )
+from adapters.cli.protecting import Protection
 from adapters.cli.size_options import (
     MarginOption,
     MirrorOption,
@@ -161,6 +162,7 @@ Command: TypeAlias = (
     | Change
     | Adopt
     | Safety
+    | Protection
     | Locks
     | Emergency
     | Verify
@@ -447,6 +449,7 @@ def answer(
 
 
 _app.command(help=adopting.HELP)(adopting.adopt)
+_app.command(help=protecting.HELP)(protecting.protection)
 
 
 _SAFETY_STATES = ("active", "reduce-only", "halted")

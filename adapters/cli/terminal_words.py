@@ -13,6 +13,7 @@ _REWRITTEN = (
     (r"/health\b", "main.py status"),
     (r"/status(?: \d+)?\b", "main.py status"),
     (r"/safety (active|reduce-only|halted)(?: REASON)?", r"main.py safety \1 --why REASON"),
+    (r"/protection (on|off)(?: REASON)?", r"main.py protection \1 --why REASON"),
     (r"/(close|adopt|answer|locks|stop|breakeven|target|trade)\b", r"main.py \1"),
 )
 # A command stands at the beginning, behind a space or a bracket; a path or a fraction has something before its slash.

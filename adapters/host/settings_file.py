@@ -264,6 +264,7 @@ def _accounts(written: Written) -> tuple[str, ...]:
 
 def _guards(written: Written) -> GuardTerms:
     return GuardTerms(
+        external_order_protection=written.external_order_protection,
         dry_run=written.dry_run,
         allowed_symbols=written.allowed_symbols,
         cooldown_seconds=written.cooldown_seconds,
@@ -309,5 +310,8 @@ def _notes(written: Written) -> tuple[str, ...]:
     if written.enable_mirror_trading and len(_accounts(written)) == 1:
         notes.append("ENABLE_MIRROR_TRADING: nothing is repeated, because BYBIT_API_KEY_2 names no mirror account")
     if not written.external_order_protection:
-        notes.append("EXTERNAL_ORDER_PROTECTION=false: this version always leaves alone what others ordered")
+        notes.append(
+            "EXTERNAL_ORDER_PROTECTION=false: reduce-only orders that others left where nothing is held any more are "
+            "cancelled when a trade ends"
+        )
     return tuple(notes)

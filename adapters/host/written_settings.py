@@ -352,7 +352,9 @@ class Written(BaseSettings):
         description="Repeat main's orders on the mirror account (on paper: on one of its own): docs/trading.md.",
     )
     external_order_protection: bool = Field(
-        default=True, title="true or false", description="Leave alone what others ordered; always on in this version."
+        default=True,
+        title="true or false",
+        description="Leave alone what others ordered, until it is switched: main.py protection, docs/trading.md.",
     )
 
     @classmethod
