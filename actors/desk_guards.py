@@ -19,6 +19,7 @@ from actors.messages import addresses
 from actors.messages.alerts import RaiseAlert
 from actors.messages.guarding import (
     STREAM,
+    AccountCleared,
     GuardsReading,
     LockReleased,
     LockSet,
@@ -79,7 +80,7 @@ class _Look:
 class _Wish:
     """One change on its way."""
 
-    what: SetSafety | SetProtection | ReleaseLock | _Look
+    what: SetSafety | SetProtection | ReleaseLock | AccountCleared | _Look
     reply: Reply | None = None
     facts: tuple[Any, ...] = field(default=())  # appended, not confirmed yet
 
@@ -121,6 +122,15 @@ class DeskGuards:
 
     def reading(self) -> GuardsReading:
         return self._known.reading(self._context.now(), self._terms)
+
+    @property
+    def clearing(self) -> frozenset[str]:
+        """The accounts on which nothing at all is to be left."""
+        return self._known.clearing
+
+    def cleared(self, account: str) -> None:
+        """Record that an account is clear."""
+        self._wish(_Wish(AccountCleared(account=account, cleared_at=self._context.now())))
 
     @property
     def protects_others(self) -> bool:
@@ -205,6 +215,8 @@ class DeskGuards:
                 self._append(wish, (fact,), [])
             case SetSafety():
                 self._ask("trades", RegisterQuestion(kind="trade"))
+            case AccountCleared() as cleared:
+                self._append(wish, (cleared,), [])
             case ReleaseLock():
                 self._release(wish, wish.what)
             case _Look(past=None):
@@ -217,7 +229,14 @@ class DeskGuards:
         state = wanted.state
         if wanted.leave and self._known.safety.state.rank > state.rank:
             state = self._known.safety.state
-        fact = SafetyChanged(command_id=wanted.command_id, state=state, why=wanted.why, by=wanted.by, changed_at=now)
+        fact = SafetyChanged(
+            command_id=wanted.command_id,
+            state=state,
+            why=wanted.why,
+            by=wanted.by,
+            changed_at=now,
+            clears=wanted.leave if wanted.everything else "",
+        )
         heeded = SafetyHeeded(state=state, by=wanted.by, changed_at=now)
         leaving = ExitStarted(reason=ExitReason.PERSON, by=wanted.by, started_at=now)
         effects = []
@@ -296,6 +315,8 @@ class DeskGuards:
         match fact:
             case SafetyChanged():
                 log.warning("safety_changed", state=fact.state.value, by=fact.by, why=fact.why)
+            case AccountCleared():
+                log.warning("account_cleared", account=fact.account)
             case ProtectionChanged():
                 log.warning("protection_changed", on=fact.on, by=fact.by, why=fact.why)
             case LockSet(lock=lock):

@@ -305,6 +305,8 @@ class GuardedOpenings(Actor):
     def _on_change(self, message: SetSafety | SetProtection | ReleaseLock) -> Any:
         if isinstance(message, SetSafety) and message.leave and message.leave not in self._accounts:
             raise Refused(f"there is no account {message.leave}: write one of {', '.join(self._accounts)}")
+        if isinstance(message, SetSafety) and message.everything and not message.leave:
+            raise Refused("everything is left on one account at a time: write which")
         if not self._guards.known:
             self.context.stash()
             return None

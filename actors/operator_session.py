@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from actors.conversation import Conversation, Step
 from actors.messages import addresses
+from actors.messages.accounts import AccountSnapshot, SnapshotQuestion
 from actors.messages.adopting import AdoptionShown, AdoptPosition
 from actors.messages.alert_records import OfferDefaultChat
-from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetProtection, SetSafety
+from actors.messages.guarding import GuardsQuestion, GuardsReading
 from actors.messages.health import HealthQuestion
 from actors.messages.market import PriceQuestion, PriceReading
 from actors.messages.operator import (
@@ -24,6 +25,7 @@ from actors.messages.operator import (
     ButtonRecord,
     ChangeAction,
     CloseAction,
+    EmergencyAction,
     OpenAction,
     PendingCommand,
     ProtectionAction,
@@ -34,7 +36,6 @@ from actors.messages.storing import DocumentQuestion, PutDocument, RegisterQuest
 from actors.messages.trading import (
     ChangeTrade,
     CloseTrades,
-    OpenTrade,
     OrderPreview,
     PreviewTrade,
     TradeAccepted,
@@ -48,6 +49,7 @@ from actors.rules import (
     adoption_words,
     change_screens,
     chat_commands,
+    emergency_screen,
     guard_screens,
     session_record,
     trade_screens,
@@ -65,10 +67,12 @@ from actors.rules.chat_commands import (
     DraftAdopt,
     DraftChange,
     DraftClose,
+    DraftEmergency,
     DraftTrade,
     Misunderstood,
     Press,
 )
+from actors.rules.confirmed_wishes import wish_of
 from actors.rules.health_screen import health_screen
 from actors.rules.plan_text import parse_plan
 from actors.rules.refusals import Refusal
@@ -169,7 +173,7 @@ class OperatorSession(Conversation):
                 self.question(Step(update_id, "guards"), addresses.DESK, GuardsQuestion())
             case DraftClose() | DraftChange(which=""):
                 self._read_trades(update_id)
-            case DraftTrade() | DraftChange() | DraftAdopt():
+            case DraftTrade() | DraftChange() | DraftAdopt() | DraftEmergency():
                 self._draft(update_id, command)
 
     # --- the guards -------------------------------------------------------------------------------------------------
@@ -288,7 +292,12 @@ class OperatorSession(Conversation):
         self.show(update_id, replace(screen, lines=(*work.standing, *screen.lines)))
 
     # --- drafts: a preview with two buttons -----------------------------------------------------------------------
-    def _draft(self, update_id: int, command: DraftTrade | DraftChange | DraftAdopt) -> None:
+    def _draft(self, update_id: int, command: DraftTrade | DraftChange | DraftAdopt | DraftEmergency) -> None:
+        if isinstance(command, DraftEmergency):
+            question = SnapshotQuestion(executions_since=None)
+            client = addresses.client(command.account)
+            self.question(Step(update_id, "account"), client, question, timeout_seconds=PREVIEW_SECONDS)
+            return
         if isinstance(command, DraftAdopt):
             self._draft_adoption(update_id, command)
             return
@@ -314,6 +323,15 @@ class OperatorSession(Conversation):
         step = Step(update_id, "weigh")
         self.question(step, addresses.DESK, replace(wish, preview=True), timeout_seconds=PREVIEW_SECONDS)
 
+    def _draft_emergency(self, update_id: int, snapshot: AccountSnapshot) -> None:
+        command = self._work(update_id).command
+        if not isinstance(command, DraftEmergency):
+            raise TypeError("an account was read that nobody wants to leave")
+        nonce = self._nonce(update_id)
+        action = EmergencyAction(account=command.account, everything=command.everything)
+        screen = emergency_screen.confirm(snapshot, nonce, BUTTON_SECONDS, everything=command.everything)
+        self._offer(update_id, nonce, action, screen)
+
     def _draft_close(self, update_id: int, which: str) -> None:
         work = self._work(update_id)
         meant = trade_screens.pick(work.trades, which) if which else ()
@@ -329,8 +347,13 @@ class OperatorSession(Conversation):
             preview = trade_screens.close_preview(meant, work.prices, nonce, BUTTON_SECONDS)
             self._offer(update_id, nonce, action, trade_screens.with_silent(preview, work.registered, work.trades))
 
-    def _on_weighed(self, update_id: int, weighed: OrderPreview | TradeChanged | AdoptionShown) -> None:
-        """Ask back, with what an order, a change or an adoption comes to."""
+    def _on_weighed(
+        self, update_id: int, weighed: OrderPreview | TradeChanged | AdoptionShown | AccountSnapshot
+    ) -> None:
+        """Ask back, with what an order, a change, an adoption or an emergency comes to."""
+        if isinstance(weighed, AccountSnapshot):
+            self._draft_emergency(update_id, weighed)
+            return
         nonce, wish = self._nonce(update_id), self._work(update_id).wish
         action: Action
         if isinstance(weighed, AdoptionShown):
@@ -410,32 +433,19 @@ class OperatorSession(Conversation):
         work = self._work(update_id)
         work.attempts += 1
         self._forget_button(pending.command_id.removeprefix(COMMAND_PREFIX))
-        match pending.action:
-            case OpenAction(plan=plan):
-                question = OpenTrade(command_id=pending.command_id, plan=plan, by=by, asked_at=pending.confirmed_at)
-                self.question(Step(update_id, "open"), addresses.DESK, question, timeout_seconds=DESK_SECONDS)
-            case SafetyAction(safety=state, why=why):
-                wanted = SetSafety(command_id=pending.command_id, state=state, why=why, by=by)
-                self.question(Step(update_id, "change"), addresses.DESK, wanted, timeout_seconds=DESK_SECONDS)
-            case ProtectionAction(protects=on, why=why):
-                switch = SetProtection(command_id=pending.command_id, on=on, why=why, by=by)
-                self.question(Step(update_id, "change"), addresses.DESK, switch, timeout_seconds=DESK_SECONDS)
-            case ReleaseAction(lock_id=lock_id):
-                release = ReleaseLock(lock_id=lock_id, by=by)
-                self.question(Step(update_id, "change"), addresses.DESK, release, timeout_seconds=DESK_SECONDS)
-            case ChangeAction(trade_id=trade_id, change=change, seen_price=seen):
-                wish = ChangeTrade(command_id=pending.command_id, which=trade_id, change=change, by=by, seen_price=seen)
-                self.question(Step(update_id, "alter"), addresses.DESK, wish, timeout_seconds=DESK_SECONDS)
-            case AdoptAction(wish=wanted_adoption):
-                adopt = replace(wanted_adoption, command_id=pending.command_id)
-                self.question(Step(update_id, "open"), addresses.DESK, adopt, timeout_seconds=DESK_SECONDS)
-            case CloseAction(trade_ids=trade_ids):
-                work.awaited = {each for each in trade_ids if work.results.get(each, ("unknown",))[0] == "unknown"}
-                for trade_id in trade_ids:
-                    if trade_id in work.awaited:
-                        close = CloseTrades(which=trade_id, by=by)
-                        step = Step(update_id, "close", trade_id)
-                        self.question(step, addresses.DESK, close, timeout_seconds=DESK_SECONDS)
+        action = pending.action
+        if isinstance(action, CloseAction):
+            unknown = {each for each in action.trade_ids if work.results.get(each, ("unknown",))[0] == "unknown"}
+            work.awaited = unknown
+            for trade_id in action.trade_ids:
+                if trade_id in unknown:
+                    close = CloseTrades(which=trade_id, by=by)
+                    self.question(
+                        Step(update_id, "close", trade_id), addresses.DESK, close, timeout_seconds=DESK_SECONDS
+                    )
+        elif action is not None:
+            name, wish = wish_of(action, command_id=pending.command_id, by=by, asked_at=pending.confirmed_at)
+            self.question(Step(update_id, name), addresses.DESK, wish, timeout_seconds=DESK_SECONDS)
 
     def _on_close_answer(self, step: Step, result: str, text: str) -> None:
         work = self._work(step.update_id)
@@ -465,7 +475,8 @@ class OperatorSession(Conversation):
             self.decide(step.update_id, trade_screens.unknown(_what(pending.action), silence.error))
 
     def too_late(self, pending: PendingCommand, age: str) -> None:
-        if isinstance(pending.action, SafetyAction) and not pending.action.loosens:
+        safer = isinstance(pending.action, SafetyAction) and not pending.action.loosens
+        if safer or isinstance(pending.action, EmergencyAction):
             self.proceed(pending)  # what makes safer is never too late
         elif pending.action is not None:
             text = f"It was confirmed {age} ago and the daemon stopped meanwhile; it was not sent again so late."
@@ -484,7 +495,7 @@ class OperatorSession(Conversation):
                 self._on_trades(update_id, step, value)
             case "price":
                 self._on_price(update_id, step.about, value)
-            case "preview" | "weigh":
+            case "preview" | "weigh" | "account":
                 self._on_weighed(update_id, value)
             case "offer" if work.preview is not None:
                 self.show(update_id, work.preview)
@@ -505,6 +516,12 @@ class OperatorSession(Conversation):
                 self._on_price(update_id, step.about, None)
             case "preview" if refused:
                 self.show(update_id, trade_screens.refused("Open", silence.error))
+            case "account" if silence.reason == "dead" and isinstance(work.command, DraftEmergency):
+                nothing = Screen(
+                    title=f"There is no account {work.command.account}.",
+                    lines=("Nothing was closed. /status names the accounts of open trades.",),
+                )
+                self.show(update_id, nothing)
             case "weigh" if refused:
                 self.show(update_id, trade_screens.refused(_what_is_meant(work.command), silence.error))
             case "open" | "change" | "alter":
@@ -554,6 +571,8 @@ def _what(action: Action) -> str:
             return "Close " + ", ".join(labels)
         case SafetyAction(safety=state):
             return f"Safety state {state.value}"
+        case EmergencyAction(account=account):
+            return f"Emergency on {account}"
         case ProtectionAction(protects=on):
             return f"Protection of others' orders {'on' if on else 'off'}"
         case ChangeAction(number=number, change=change):

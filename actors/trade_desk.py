@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.adoptions import Adoptions, AdoptionStep, AdoptionTerms, ReadAgain
+from actors.clearance import Clearance, ClearingStep, ClearOn
 from actors.fanned_openings import FannedOpenings
 from actors.leftover_sweep import LeftoverSweep, SweepStep
 from actors.messages import addresses
@@ -106,6 +107,8 @@ class TradeDesk(FannedOpenings):
         self._adoptions = Adoptions(self.context, terms, self._fence, self._watch_price)
         self._sweep = LeftoverSweep(self.context, self._salt)
         self._sweep.take_up(self._accounts)
+        self._clearance = Clearance(self.context, self._salt, self._guards.cleared)
+        self._first_record = True
 
     # --- the steps ------------------------------------------------------------------------------------------------
     def _on_journal(self, opening: Opening, stored: StoredStream) -> None:
@@ -376,6 +379,7 @@ class TradeDesk(FannedOpenings):
     def _on_appended(self, message: Appended) -> None:
         if message.stream == STREAM:
             self._guards.on_appended(message)
+            self._clearance.go_on(self._guards.clearing if self._guards.known else frozenset())
             return
         if self._adoptions.on_appended(message.stream):
             return
@@ -452,9 +456,19 @@ class TradeDesk(FannedOpenings):
             self._adoptions.on_answer(message.tag, message)
         elif isinstance(message.tag, SweepStep):
             self._sweep.on_answer(message.tag, message)
+        elif isinstance(message.tag, ClearingStep):
+            self._clearance.on_answer(message.tag, message)
         else:
-            return super()._is_anothers(message)
+            anothers = super()._is_anothers(message)
+            if self._first_record and self._guards.known:  # what an earlier life had begun
+                self._first_record = False
+                self._clearance.go_on(self._guards.clearing, first=True)
+            return anothers
         return True
+
+    @handles(ClearOn)
+    def _on_clear(self, message: ClearOn) -> None:
+        self._clearance.look(message, self._guards.clearing)
 
     # --- what others left -----------------------------------------------------------------------------------------
     def on_trade_ended(self, trade_id: str) -> None:
@@ -463,7 +477,8 @@ class TradeDesk(FannedOpenings):
 
     @handles(EffectSettled)
     def _on_settled(self, message: EffectSettled) -> None:
-        self._sweep.on_settled(message)
+        if not self._clearance.on_settled(message):
+            self._sweep.on_settled(message)
 
     @handles(EffectUnclear)
     def _on_unclear(self, _message: EffectUnclear) -> None:

@@ -29,6 +29,7 @@ class SetSafety:
     why: str
     by: str  # "chat:17", "cli"
     leave: str = ""  # an account whose trades are all left with it, in the same commit; never to a looser state then
+    everything: bool = False  # of that account: what others hold and have ordered there goes as well, last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class GuardsReading:
     safety: Safety
     locks: tuple[Lock, ...]  # those that hold, oldest first
     dry_run: bool
+    clearing: tuple[str, ...] = ()  # accounts on which an emergency leaves nothing at all, and which are not clear yet
     protection: Protection = Protection()  # noqa: RUF009 - an immutable value
 
 
@@ -72,6 +74,15 @@ class SafetyChanged:
     why: str
     by: str
     changed_at: datetime
+    clears: str = ""  # an account on which nothing at all is to be left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCleared:
+    """A reading has shown that nothing is held and no order rests on an account that was to be cleared."""
+
+    account: str
+    cleared_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

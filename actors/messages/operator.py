@@ -77,6 +77,14 @@ class ProtectionAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyAction:
+    """Leave an account."""
+
+    account: str
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseAction:
     """Open a lock by hand."""
 
@@ -101,7 +109,14 @@ class AdoptAction:
 
 
 Action: TypeAlias = (
-    OpenAction | CloseAction | SafetyAction | ProtectionAction | ReleaseAction | ChangeAction | AdoptAction
+    OpenAction
+    | CloseAction
+    | SafetyAction
+    | ProtectionAction
+    | EmergencyAction
+    | ReleaseAction
+    | ChangeAction
+    | AdoptAction
 )
 
 

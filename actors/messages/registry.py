@@ -58,6 +58,7 @@ STORABLE = (
     adopting.OutsideStopRemovalRequested,
     guarding.SafetyChanged,
     guarding.ProtectionChanged,
+    guarding.AccountCleared,
     guarding.LockSet,
     guarding.LockReleased,
     guarding.GuardsReading,

@@ -76,6 +76,12 @@ class AskProtection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DraftEmergency:
+    account: str
+    everything: bool = False  # what others have there, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskLocks:
     release: str = ""  # a lock's id; empty: only list them
 
@@ -106,6 +112,7 @@ Command: TypeAlias = (
     | AskVersion
     | AskSafety
     | AskProtection
+    | DraftEmergency
     | AskLocks
     | Misunderstood
 )
@@ -176,6 +183,10 @@ HELP: dict[str, tuple[str, ...]] = {
         "/protection: whether what others have ordered is left alone, who said so, when and why",
         "/protection off REASON: reduce-only orders they left where nothing is held any more go, after a confirmation",
         "/protection on REASON: leave everything of theirs alone, at once",
+    ),
+    "emergency": (
+        "/emergency main: leave everything of ours on an account at market and open nothing new, after a confirmation",
+        "/emergency main everything: what others hold and have ordered there goes too, every order last",
     ),
     "locks": (
         "/locks: what locks new entries, and until when",
@@ -306,6 +317,13 @@ def _protection(rest: list[str]) -> Command:
     return AskProtection(wanted=word == "on", why=why)
 
 
+def _emergency(rest: list[str]) -> Command:
+    words = [word.lower() for word in rest]
+    if len(words) == 1 or (len(words) == 2 and words[1] == "everything"):  # noqa: PLR2004 - the account and the word
+        return DraftEmergency(account=words[0], everything=len(words) > 1)
+    return Misunderstood(lines=("Which account is to be left?", *HELP["emergency"]))
+
+
 def _locks(rest: list[str]) -> Command:
     if not rest:
         return AskLocks()
@@ -323,6 +341,7 @@ _READERS: dict[str, Callable[[list[str]], Command]] = {
     "adopt": lambda rest: DraftAdopt(words=tuple(rest)),
     "safety": _safety,
     "protection": _protection,
+    "emergency": _emergency,
     "locks": _locks,
     "health": lambda _: AskHealth(),
     "version": lambda _: AskVersion(),

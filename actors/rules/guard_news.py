@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.messages.guarding import LockReleased, LockSet, ProtectionChanged, SafetyChanged
+from actors.messages.guarding import AccountCleared, LockReleased, LockSet, ProtectionChanged, SafetyChanged
 from actors.model.alert import Alert, Severity
 from actors.model.guarding import EVERY_SYMBOL, Lock, SafetyState
 
@@ -50,6 +50,14 @@ def guard_news(fact: Any, number: int) -> Alert:
                 key=f"guards/{number}",
                 title=f"Safety state: {fact.state.value}",
                 lines=(f"set by {fact.by}: {fact.why}", means(fact.state)),
+            )
+        case AccountCleared():
+            return Alert(
+                kind="account_cleared",
+                severity=Severity.WARNING,
+                key=f"guards/{number}",
+                title=f"{fact.account}: everything is closed and cancelled",
+                lines=("A reading of the exchange shows no position and no order there.",),
             )
         case ProtectionChanged():
             return Alert(

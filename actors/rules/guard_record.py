@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from actors.messages.guarding import GuardsReading, LockReleased, LockSet, ProtectionChanged, SafetyChanged
+from actors.messages.guarding import (
+    AccountCleared,
+    GuardsReading,
+    LockReleased,
+    LockSet,
+    ProtectionChanged,
+    SafetyChanged,
+)
 from actors.model.guarding import GuardTerms, Lock, Protection, Safety
 
 COMMANDS_KEPT = 64  # a repeat comes soon after its original, or never
@@ -20,6 +27,7 @@ COMMANDS_KEPT = 64  # a repeat comes soon after its original, or never
 class GuardRecord:
     safety: Safety = Safety()  # noqa: RUF009 - an immutable value
     protection: Protection | None = None  # None: nobody ever switched it, so the settings say
+    clearing: frozenset[str] = frozenset()  # accounts
     locks: tuple[Lock, ...] = ()  # all that ever were, oldest first
     commands: tuple[str, ...] = ()  # the newest that changed the safety state or the protection
 
@@ -34,6 +42,7 @@ class GuardRecord:
             safety=self.safety,
             locks=self.holding(now),
             dry_run=terms.dry_run,
+            clearing=tuple(sorted(self.clearing)),
             protection=self.protection_by(terms),
         )
 
@@ -49,7 +58,11 @@ def evolve(record: GuardRecord, fact: Any) -> GuardRecord:
     match fact:
         case SafetyChanged():
             safety = Safety(state=fact.state, by=fact.by, why=fact.why, since=fact.changed_at)
-            return replace(record, safety=safety, commands=(*record.commands, fact.command_id)[-COMMANDS_KEPT:])
+            commands = (*record.commands, fact.command_id)[-COMMANDS_KEPT:]
+            clearing = record.clearing | {fact.clears} if fact.clears else record.clearing
+            return replace(record, safety=safety, commands=commands, clearing=clearing)
+        case AccountCleared():
+            return replace(record, clearing=record.clearing - {fact.account})
         case ProtectionChanged():
             protection = Protection(on=fact.on, by=fact.by, why=fact.why, since=fact.changed_at)
             return replace(record, protection=protection, commands=(*record.commands, fact.command_id)[-COMMANDS_KEPT:])

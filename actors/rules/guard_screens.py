@@ -23,6 +23,7 @@ def standing(reading: GuardsReading, *, now: datetime) -> tuple[str, ...]:
     return (
         *((DRY,) if reading.dry_run else ()),
         *((f"SAFETY STATE {_state(reading.safety, now)}",) if shut else ()),
+        *(f"EMERGENCY on {account}: everything there is being closed and cancelled" for account in reading.clearing),
         *((f"PROTECTION OF OTHERS' ORDERS {_protection(reading.protection, now)}",) * (not reading.protection.on)),
         *(_lock(lock, now) for lock in reading.locks),
     )

@@ -136,26 +136,37 @@ def adopt_position(command: Adopt) -> int:
 
 def leave_account(command: Emergency) -> int:
     """Leave every trade of an account, wait until all are gone, and say what remains that is not ours."""
-    folder, body = state_folder(command.state), {"account": command.account}
+    folder, body = state_folder(command.state), {"account": command.account, "everything": command.everything}
     if not command.yes:
         before = _ask(folder, "status", {}, STATUS_SECONDS, as_json=command.as_json)
         if isinstance(before, int):
             return before
-        print("\n".join(before["text"]), file=sys.stderr if command.as_json else sys.stdout)
-        if not _agreed(f"Close everything of ours on {command.account} at market now, and open nothing new?"):
+        shown = list(before["text"])
+        if command.everything:
+            foreign = _ask(folder, "foreign", body, ANSWER_SECONDS, as_json=command.as_json)
+            if isinstance(foreign, int):
+                return foreign
+            shown += ["", *foreign["text"]]
+        print("\n".join(shown), file=sys.stderr if command.as_json else sys.stdout)
+        what = "EVERYTHING, others' positions and orders too," if command.everything else "everything of ours"
+        if not _agreed(f"Close {what} on {command.account} at market now, and open nothing new?"):
             return _fail({"refused": ["Nothing was closed: it was not agreed to."]}, REFUSED, as_json=command.as_json)
     answer = _ask(folder, "emergency", {**body, "command_id": uuid4().hex}, ANSWER_SECONDS, as_json=command.as_json)
     deadline = time.monotonic() + EMERGENCY_SECONDS
-    while not isinstance(answer, int) and answer["ok"]["leaving"] and time.monotonic() < deadline:
+    while not isinstance(answer, int) and _is_going(answer) and time.monotonic() < deadline:
         time.sleep(EMERGENCY_LOOK_SECONDS)
         answer = _ask(folder, "remaining", body, ANSWER_SECONDS, as_json=command.as_json)
     if isinstance(answer, int):
         return answer
     print(json.dumps(answer["ok"]) if command.as_json else "\n".join(answer["text"]))
-    if not answer["ok"]["leaving"]:
+    if not _is_going(answer):
         return DONE
     print("It goes on by itself, over a restart too; look at main.py status.", file=sys.stderr)
     return LATE
+
+
+def _is_going(answer: Answer) -> bool:
+    return bool(answer["ok"]["leaving"] or answer["ok"]["clearing"])
 
 
 def verify(command: Verify) -> int:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from actors.desk_guards import TroubleOutside
 from actors.messages import addresses, codec
-from actors.messages.accounts import AccountSnapshot, BookQuestion, SnapshotQuestion
+from actors.messages.accounts import AccountSnapshot, SnapshotQuestion
 from actors.messages.adopting import AdoptionShown
 from actors.messages.guarding import GuardsQuestion, GuardsReading, ReleaseLock, SetProtection, SetSafety
 from actors.messages.health import HealthQuestion, HealthReading
@@ -48,7 +48,7 @@ from actors.rules import (
 from actors.rules.chat_commands import read_change
 from actors.rules.refusals import Refusal
 from adapters.assembly.daemon import Daemon
-from adapters.assembly.verifying import READ_SECONDS, TRADE_SECONDS, findings_of
+from adapters.assembly.verifying import READ_SECONDS, TRADE_SECONDS, findings_of, foreign_of
 from adapters.cli.terminal_words import in_a_terminal
 from runtime import ActorDead, AskFailed, AskTimeout, Refused
 
@@ -80,6 +80,7 @@ class Verbs:
             "emergency": self._emergency,
             "verify": self._verify,
             "remaining": self._remaining,
+            "foreign": self._foreign,
         }
 
     def handle(self, verb: str, body: Answer) -> Answer:
@@ -233,6 +234,7 @@ class Verbs:
             why=f"emergency on {account}",
             by="cli",
             leave=account or "?",
+            everything=body.get("everything") is True,
         )
         self._daemon.system.ask(addresses.DESK, wanted, timeout_seconds=TRADE_SECONDS)
         for trade in self._trades_of(account):  # one whose monitor is set aside hears a person's wish alone
@@ -253,15 +255,30 @@ class Verbs:
             with suppress(Refused, AskTimeout, AskFailed):
                 question = SnapshotQuestion(executions_since=None)
                 snapshot = self._daemon.system.ask(addresses.client(account), question, timeout_seconds=TRADE_SECONDS)
+        guards = self._daemon.system.ask(addresses.DESK, GuardsQuestion(), timeout_seconds=READ_SECONDS)
+        clearing = account in guards.clearing
         left = [] if snapshot is None else list(emergency_screen.remaining_lines(snapshot))
         return {
             "ok": {
                 "account": account,
                 "leaving": [trade.label for trade in trades],
+                "clearing": clearing,
                 "foreign": None if snapshot is None else left,
             },
-            "text": _text(emergency_screen.emergency(account, trades, snapshot)),
+            "text": _text(emergency_screen.emergency(account, trades, snapshot, clearing=clearing)),
         }
+
+    def _foreign(self, body: Answer) -> Answer:
+        """Name what of an account is not ours."""
+        account = str(body.get("account", ""))
+        if account not in self._daemon.accounts:
+            raise Refused(f"there is no account {account}: write one of {', '.join(self._daemon.accounts)}")
+        ask, question = self._daemon.system.ask, SnapshotQuestion(executions_since=None)
+        snapshot: AccountSnapshot = ask(addresses.client(account), question, timeout_seconds=TRADE_SECONDS)
+        foreign = foreign_of(self._daemon.system, account, {position.symbol for position in snapshot.positions})
+        by_side = {(each.symbol, each.side): each.quantity for each in foreign}
+        lines = emergency_screen.foreign_lines(snapshot, by_side, self._daemon.identity.installation)
+        return {"ok": {"foreign": list(lines)}, "text": _text(emergency_screen.asked_for_everything(account, lines))}
 
     def _verify(self, body: Answer) -> Answer:
         """Compare the trades with the exchange, twice, moments apart: what is on its way is no finding."""

@@ -35,9 +35,16 @@ def findings_of(
         symbols = {
             each.symbol for each in (*trades, *snapshot.positions) if getattr(each, "account", account) == account
         }
-        for symbol in sorted(symbols):
-            about = BookQuestion(symbol=symbol)
-            book = system.ask(addresses.position_book(account), about, timeout_seconds=READ_SECONDS)
-            for side, quantity in (("long", book.foreign_long), ("short", book.foreign_short)):
-                foreign.append(verification.Foreign(account=account, symbol=symbol, side=side, quantity=quantity))
+        foreign += foreign_of(system, account, symbols)
     return verification.findings(trades, snapshots, foreign, installation=installation, abouts=abouts)
+
+
+def foreign_of(system: ActorSystem, account: str, symbols: Iterable[str]) -> list[verification.Foreign]:
+    """Give what of each symbol's sides belongs to no trade, by the account's position book. Raises as above."""
+    foreign = []
+    for symbol in sorted(symbols):
+        about = BookQuestion(symbol=symbol)
+        book = system.ask(addresses.position_book(account), about, timeout_seconds=READ_SECONDS)
+        for side, quantity in (("long", book.foreign_long), ("short", book.foreign_short)):
+            foreign.append(verification.Foreign(account=account, symbol=symbol, side=side, quantity=quantity))
+    return foreign

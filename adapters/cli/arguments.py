@@ -125,6 +125,7 @@ class Verify:
 class Emergency:
     state: Path | None
     account: str
+    everything: bool
     yes: bool
     as_json: bool
 
@@ -510,17 +511,20 @@ def locks(
     help=(
         "Leave everything of ours on an account now: entries cancelled, positions closed at market, stops cancelled "
         "once flat. Nothing new is opened until you set the safety state to active. Then says what remains there that "
-        "is not ours; that is left alone.\n\nExample: main.py emergency --account main --yes"
+        "is not ours; that is left alone, but with --everything.\n\nExample: main.py emergency --account main --yes"
     )
 )
 def emergency(
     *,
     account: Annotated[str, typer.Option("--account", help="Which account, such as main.")],
+    everything: Annotated[
+        bool, typer.Option("--everything", help="What others hold and have ordered there, too; named before it asks.")
+    ] = False,
     state: StateOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> Emergency:
-    return Emergency(state=state, account=account, yes=yes, as_json=as_json)
+    return Emergency(state=state, account=account, everything=everything, yes=yes, as_json=as_json)
 
 
 _ABOUTS = ("mirror", "orders", "separation")
