@@ -1,7 +1,8 @@
 """The guardian: stands in for a parked monitor. It sees to one thing only: a stop is at the exchange.
 
 Small on purpose, and apart from the code that failed: of the trade's journal it reads what was opened and where the
-backstop was last meant to be; of the exchange, position and orders. When nothing covers the position, it sets the stop.
+backstop was last meant to be; of the exchange, position and orders. When nothing covers the position, it sets the stop: the backstop, or just beyond a price
+that has passed it, for leaving at the market waits for the monitor and no position may wait without a stop.
 A person's wish to close it writes down, and has the monitor tried again at once to carry it out.
 """
 
@@ -17,11 +18,13 @@ from actors.messages.storing import Append, Appended, AppendRefused, LoadStream,
 from actors.messages.trading import ChangeTrade, ExitReason, ExitStarted, TradeOpened
 from actors.model.money import ZERO
 from actors.model.position import ObservedPosition
+from actors.rules.backstop import takeable_backstop
 from actors.rules.stop_cover import uncovered_quantity
 from runtime import LATER, Actor, Answered, NotAnswered, Refused, Reply, handles
 
 BEAT_SECONDS = 10.0
 LONGEST_BEAT_SECONDS = 60.0
+REFUSED_SECONDS = 1.0  # after a first refusal, until it looks again; doubles, up to the beat
 
 
 class Guardian(Actor):
@@ -30,6 +33,7 @@ class Guardian(Actor):
         self._stream = addresses.trade_stream(trade_id)
         self._opened: TradeOpened | None = None
         self._backstop = ZERO
+        self._refusals = 0  # of its stop, in a row
         self._beat = BEAT_SECONDS
         self._wish: LeaveNow | None = None
         self._owed: list[Reply] = []  # to those who wish the trade closed
@@ -159,12 +163,19 @@ class Guardian(Actor):
 
     def _place(self, opened: TradeOpened, position: ObservedPosition) -> None:
         plan = opened.sized.plan
+        stop_price = takeable_backstop(
+            plan.position_side,
+            self._backstop,
+            position.mark_price,
+            opened.instrument.tick_size,
+            refusals=self._refusals,
+        )
         request = SetPositionStop(
             account=self._account,
             symbol=plan.symbol,
             position_side=plan.position_side,
             position_index=position.position_index,
-            stop_price=self._backstop,
+            stop_price=stop_price,
         )
         # Absolute and harmless to repeat, so it needs no journal.
         effect = PromisedEffect(
@@ -173,13 +184,19 @@ class Guardian(Actor):
             owner=self.context.path,
             request=request,
         )
-        self.context.log.warning("guardian_places_stop", symbol=plan.symbol, stop=str(self._backstop))
+        self.context.log.warning("guardian_places_stop", symbol=plan.symbol, stop=str(stop_price))
         self.context.tell(addresses.client(self._account), Perform(effect=effect))
 
     @handles(EffectSettled)
     def _on_settled(self, message: EffectSettled) -> None:
-        if message.settlement is not Settlement.DONE:
-            self.context.log.error("guardian_stop_refused", code=message.code, text=message.text)
+        if message.settlement is Settlement.DONE:
+            self._refusals = 0
+            return
+        self.context.log.error("guardian_stop_refused", code=message.code, text=message.text)
+        pause = REFUSED_SECONDS * 2 ** min(self._refusals, 10)
+        self._refusals += 1
+        if pause < BEAT_SECONDS:
+            self.context.start_timer("beat", pause, Wake())
 
     @handles(EffectUnclear)
     def _on_unclear(self, message: EffectUnclear) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.model.position import PositionSide
-from actors.rules.backstop import backstop_price, inside_liquidation, is_outward
+from actors.rules.backstop import backstop_price, inside_liquidation, is_outward, takeable_backstop
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
 
@@ -89,3 +89,27 @@ def test_outward_is_away_from_the_market() -> None:
 def test_without_a_stop_there_is_no_backstop() -> None:
     with pytest.raises(ValueError, match="empty"):
         backstop_price(LONG, [], Decimal("0.1"))
+
+
+@pytest.mark.parametrize(
+    ("side", "backstop", "mark", "refusals", "price"),
+    [
+        (LONG, "1.15", "1.16", 0, "1.15"),  # before it
+        (LONG, "1.15", None, 0, "1.15"),
+        (LONG, "1.15", None, 5, "1.15"),
+        (LONG, "1.15", "1.15", 0, "1.1465"),  # at it counts as passed
+        (LONG, "1.15", "1.10", 0, "1.0967"),
+        (SHORT, "1.15", "1.20", 0, "1.2036"),
+        (SHORT, "1.15", "1.20", 1, "1.2072"),  # twice as far
+        (SHORT, "1.15", "1.20", 3, "1.2288"),
+        (SHORT, "1.15", "1.20", 9, "1.2288"),  # no farther
+        (SHORT, "1.15", "1.149", 1, "1.1559"),  # the last price may be past it when the mark is not
+        (SHORT, "1.15", "1.10", 1, "1.15"),  # refused for another reason: never nearer than it is meant to be
+    ],
+)
+def test_a_backstop_the_price_has_passed_goes_just_beyond_the_price(
+    side: PositionSide, backstop: str, mark: str | None, refusals: int, price: str
+) -> None:
+    marked = None if mark is None else Decimal(mark)
+    taken = takeable_backstop(side, Decimal(backstop), marked, Decimal("0.0001"), refusals=refusals)
+    assert taken == Decimal(price)

@@ -103,6 +103,37 @@ def test_the_stop_goes_where_the_backstop_was_last_meant_to_be(world: TradeWorld
     assert world.exchange.position_stops[-1].stop_price == Decimal("1.12")
 
 
+def passed_by(world: TradeWorld, trade: TradeAccepted, ticks: int) -> Decimal:
+    """Have the price run past the backstop, with no stop left at the exchange; give the mark."""
+    mark = world.trade(trade).backstop_price - ticks * world.trade(trade).instrument.tick_size
+    world.exchange.positions = tuple(
+        replace(each, stop_price=None, mark_price=mark) for each in world.exchange.positions
+    )
+    return mark
+
+
+def test_a_position_whose_price_has_passed_the_backstop_gets_a_stop_just_beyond_the_price(world: TradeWorld) -> None:
+    """The exchange refuses a stop that the price has passed, and only a monitor leaves at the market."""
+    trade, _ = parked_over_a_fill(world)
+    silence_the_book(world)
+    mark = passed_by(world, trade, ticks=200)
+    world.until(lambda: world.exchange.position_stops, within_seconds=15)
+    (stop,) = world.exchange.position_stops
+    assert mark * Decimal("0.996") < stop.stop_price < mark
+
+
+def test_a_stop_refused_for_the_last_price_goes_farther_out_and_does_not_wait_for_the_beat(world: TradeWorld) -> None:
+    trade, _ = parked_over_a_fill(world)
+    silence_the_book(world)
+    mark = passed_by(world, trade, ticks=200)
+    passed = Rejected("StopLoss set for Buy position should be lower than LastPrice", code=10001)
+    world.exchange.script("position_stop", passed, passed)
+    world.until(lambda: world.exchange.called("position_stop"), within_seconds=15)
+    world.until(lambda: world.exchange.position_stops, within_seconds=5)
+    (stop,) = world.exchange.position_stops
+    assert mark * Decimal("0.987") < stop.stop_price < mark * Decimal("0.989")
+
+
 def test_an_account_that_cannot_be_read_is_asked_ever_more_slowly_and_never_taken_for_flat(world: TradeWorld) -> None:
     parked_over_a_fill(world)
     silence_the_book(world)
