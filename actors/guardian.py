@@ -1,9 +1,10 @@
 """The guardian: stands in for a parked monitor. It sees to one thing only: a stop is at the exchange.
 
 Small on purpose, and apart from the code that failed: of the trade's journal it reads what was opened and where the
-backstop was last meant to be; of the exchange, position and orders. When nothing covers the position, it sets the stop: the backstop, or just beyond a price
-that has passed it, for leaving at the market waits for the monitor and no position may wait without a stop.
-A person's wish to close it writes down, and has the monitor tried again at once to carry it out.
+backstop was last meant to be; of the exchange, position and orders. When nothing covers the position, it sets the stop:
+the backstop, or just beyond a price that has passed it (only the monitor leaves at the market, and until it is back no
+position may be without a stop). A person's wish to close it writes down, and has the monitor tried again at once to
+carry it out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The backstop: the position-level stop that stands behind the trades' own stops and is never the first to fire.
 
 Bybit keeps one such stop a position. It lies beyond the farthest live stop of the trades there, inside the
-liquidation price, and moves outward before a trade's stop is loosened. A price that has passed it has the exchange refuse
-it; where nothing else covers the position it is then set just beyond the price instead.
+liquidation price, and moves outward before a trade's stop is loosened. Once the price has passed it the
+exchange refuses it; where nothing else covers the position it is then set just beyond the price instead.
 
 Enters: stop prices, a tick. Stays out: who sends it, and when. Prices are quote per base.
 """
