@@ -35,6 +35,7 @@ from runtime.clock import Clock
 PERSON = 4711
 SHORT_CHARACTERS = 250
 AGAIN_SECONDS = 2.0  # before an update that was not acknowledged comes again
+CONFLICT_SECONDS = 30.0  # between two polls of one that another took the updates from: adapters/telegram/config.py
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class ChatService:
     asleep: bool = False  # the daemon that is connected is frozen
     awake_since: float = 0.0  # when it last was not any more
     _sink: Callable[[ChatReport], None] | None = None
+    _put_off: list[Callable[[ChatReport], None]] = field(default_factory=list)  # they poll; another came after them
     _updates: int = 0
     _calling: bool = False
     _gate: Gate = field(init=False)
@@ -144,14 +146,25 @@ class ChatService:
 
     # --- connections ----------------------------------------------------------------------------------------------
     def connect(self, sink: Callable[[ChatReport], None]) -> None:
+        if self._sink is not None and not self.asleep:
+            self._put_off.append(self._sink)
         self._sink = sink
         self.asleep = False
         self.agenda.at(self.clock.monotonic() + 0.3, lambda: self._up(sink))
 
-    def disconnect(self, sink: Callable[[ChatReport], None] | None = None) -> None:
-        """Close the connection; given a sink, only if it is that one's."""
-        if sink is None or self._sink is sink:
-            self._sink = None
+    def disconnect(self, sink: Callable[[ChatReport], None]) -> None:
+        """Close one connection.
+
+        Two that poll under one token take the updates from one another for as long as both live: whoever is left has
+        them again when it next asks. A frozen one does not ask.
+        """
+        self._put_off = [each for each in self._put_off if each is not sink]
+        if self._sink is not sink:
+            return
+        left = self._sink = self._put_off.pop() if self._put_off else None
+        if left is not None:
+            self.asleep = False
+            self.agenda.at(self.clock.monotonic() + CONFLICT_SECONDS, lambda: self._up(left))
 
     def hears(self, sink: Callable[[ChatReport], None]) -> bool:
         """Whether nobody else has connected since this one did."""
