@@ -13,7 +13,7 @@ from enum import Enum
 
 from actors.messages.alert_records import ToldAlert
 from actors.model.alert import Severity
-from actors.rules.alerting import AlertingPolicy, Waiting, is_duplicate, keep_in_memory, next_group
+from actors.rules.alerting import AlertingPolicy, Waiting, is_duplicate, keep_in_memory, next_group, origin
 
 SETTLED_KEPT = 4_096  # effect keys remembered as settled, to tell a lost settlement from news
 
@@ -36,7 +36,7 @@ class AlertQueue:
         self._waiting: dict[str, Waiting] = {}  # by effect key, oldest first
         self._settled: dict[str, None] = {}  # oldest first
         self._told: dict[tuple[int | None, str], ToldAlert] = {}  # or about to be
-        self._told_before: dict[str, ToldAlert] = {}  # by effect key of a waiting alert: the news it has replaced there
+        self._told_before: dict[str, ToldAlert] = {}  # by effect key of what stands there: the news it has replaced
         self._spilled = False
         self._spilled_subjects: set[str] = set()
         self._gaps: set[str] = set()  # subjects with a CRITICAL alert here and older ones in the store alone
@@ -111,16 +111,25 @@ class AlertQueue:
         told = self._told.get(name)
         if told is not None and is_duplicate(told, waiting, self._policy):
             return Taken.DUPLICATE
-        if told is not None:
-            self._told_before[waiting.effect_key] = told
-        self._told[name] = ToldAlert(
-            chat_id=waiting.alert.chat_id,
-            key=waiting.alert.key,
-            effect_key=waiting.effect_key,
-            severity=waiting.severity,
-            raised_at=waiting.raised_at,
+        self._stand(
+            ToldAlert(
+                chat_id=waiting.alert.chat_id,
+                key=waiting.alert.key,
+                effect_key=waiting.effect_key,
+                severity=waiting.severity,
+                raised_at=waiting.raised_at,
+            )
         )
         return Taken.HELD
+
+    def _stand(self, told: ToldAlert) -> None:
+        """Have this stand for its news from now on, and what stood for it so far again should it be given up."""
+        name = (told.chat_id, told.key)
+        before = self._told.get(name)
+        # Taken up again after a restart, or from the store where there was no room for it, it has replaced itself.
+        if before is not None and origin(before.effect_key) != origin(told.effect_key):
+            self._told_before[told.effect_key] = before
+        self._told[name] = told
 
     def _bound(self) -> None:
         if len(self._waiting) <= self._policy.bound:
@@ -156,24 +165,41 @@ class AlertQueue:
 
     def give_up(self, effect_key: str) -> None:
         """Take out what the chat will never take: it was not told, so the next alert of the same news is tried."""
-        before = self._told_before.get(effect_key)
+        before = self._told_before.pop(effect_key, None)
         for name, told in tuple(self._told.items()):
             if told.effect_key == effect_key:
                 del self._told[name]
                 if before is not None:
                     self._told[name] = before
+        for key, told in tuple(self._told_before.items()):
+            if told.effect_key == effect_key:
+                del self._told_before[key]
+                if before is not None:
+                    self._told_before[key] = before
         self.settle(effect_key)
 
     # --- what a restart must know -------------------------------------------------------------------------------
     def told_lately(self, now: datetime) -> tuple[ToldAlert, ...]:
-        """Give the news of the window and forget what is older, save what still waits."""
+        """Give the news of the window, each after what it has replaced, and forget what is older, save what waits."""
         window = timedelta(seconds=self._policy.dedup_seconds)
         self._told = {
             name: told
             for name, told in self._told.items()
             if now - told.raised_at < window or told.effect_key in self._waiting
         }
-        return tuple(told for told in self._told.values() if now - told.raised_at < window)
+        standing = {told.effect_key for told in self._told.values()}
+        self._told_before = {
+            key: before for key, before in self._told_before.items() if key in standing or key in self._waiting
+        }
+        lately: list[ToldAlert] = []
+        for told in self._told.values():
+            before = self._told_before.get(told.effect_key)
+            if before is not None and before.effect_key not in self._waiting:  # what waits may never be told
+                lately.append(before)
+            lately.append(told)
+        return tuple(each for each in lately if now - each.raised_at < window)
 
     def remember_told(self, told: Iterable[ToldAlert]) -> None:
-        self._told.update({(each.chat_id, each.key): each for each in told})
+        """Take up what `told_lately` has given to an earlier incarnation."""
+        for each in told:
+            self._stand(each)

@@ -314,6 +314,57 @@ def test_refused_graver_news_leaves_what_was_told_before_it_told(world: Any) -> 
     assert world.chat.titles() == ["Warning: stop late"]
 
 
+def refused_over_a_restart(world: Any, severity: Severity, *, waiting: int = 1) -> None:
+    """Have news wait under the key k while another chat is told something, and be refused after a restart."""
+    world.chat.mishap = lambda chat, screen: not_sent(chat, screen) if "stop late" in screen.title else None
+    world.raise_alert("stop late", severity, key="k")
+    world.pass_time(0.5)
+    world.raise_alert("filled", chat_id=1)
+    world.pass_time(0.5)
+    assert len(world.disk.unsettled()) == waiting
+    world.system.kill(addresses.ALERT_DISPATCHER)
+    world.chat.mishap = lambda _chat, _screen: (Rejected("Message is too long"), False)
+    world.settle_down()
+    world.chat.mishap = lambda _chat, _screen: None
+
+
+def test_news_that_waited_over_a_restart_and_was_refused_then_does_not_stand_for_what_comes_later(world: Any) -> None:
+    refused_over_a_restart(world, WARNING)
+    world.raise_alert("stop late", WARNING, key="k")
+    world.raise_alert("stop late", WARNING, key="k")
+    world.settle_down()
+    assert world.chat.titles() == ["filled", "Warning: stop late"]
+
+
+def test_graver_news_refused_after_a_restart_leaves_what_was_told_before_it_told(world: Any) -> None:
+    world.raise_alert("stop late", WARNING, key="k")
+    world.pass_time(1)
+    refused_over_a_restart(world, CRITICAL)
+    world.raise_alert("stop late", WARNING, key="k")
+    world.settle_down()
+    assert world.chat.titles() == ["Warning: stop late", "filled"]
+
+
+def test_news_refused_under_both_its_severities_does_not_stand_for_what_comes_later(world: Any) -> None:
+    world.chat.mishap = lambda _chat, _screen: (Rejected("Message is too long"), False)
+    world.raise_alert("stop late", WARNING, key="k", subject="trade")
+    world.raise_alert("stop late", CRITICAL, key="k", subject="trade")
+    world.settle_down()
+    world.chat.mishap = lambda _chat, _screen: None
+    world.raise_alert("stop late", WARNING, key="k", subject="trade")
+    world.settle_down()
+    assert world.chat.titles() == ["Warning: stop late"]
+
+
+def test_news_closed_after_a_restart_as_graver_news_does_not_stand_once_that_is_refused(world: Any) -> None:
+    world.chat.mishap = lambda chat, screen: not_sent(chat, screen) if "stop late" in screen.title else None
+    world.raise_alert("stop late", WARNING, key="k")
+    refused_over_a_restart(world, CRITICAL, waiting=2)
+    world.raise_alert("stop late", WARNING, key="k")
+    world.settle_down()
+    assert world.chat.titles() == ["filled", "Warning: stop late"]
+
+
 def test_an_alert_refused_twice_can_be_sent_a_third_time(world: Any) -> None:
     world.chat.mishap = lambda _chat, _screen: (Rejected("bot was blocked"), False)
     world.raise_alert("filled")
