@@ -7,12 +7,18 @@ from datetime import timedelta
 
 import pytest
 
+from actors.messages import addresses
 from actors.messages.alerts import RaiseAlert
 from actors.messages.operator import ChatRecord, PendingCommand
 from actors.model.alert import Alert, Severity
+from actors.model.guarding import GuardTerms
 from actors.ports import OperatorSaid, OperatorTapped
+from adapters.assembly.simulation.faults import given_faults
 from adapters.assembly.simulation.invariants.alerts import Alerts
 from adapters.assembly.simulation.invariants.commands import Commands, Sight
+from adapters.assembly.simulation.invariants.watch import Watch
+from adapters.simulated.venue import Venue
+from runtime.clock import VirtualClock
 from tests.invariants.conftest import NOON, broken
 
 
@@ -186,6 +192,29 @@ def test_critical_news_has_half_a_minute_from_when_the_chat_is_in_reach(alerts: 
         alerts.check_in_time(411.0, 380.0)
     alerts.show("a", "CRITICAL: stop gone", ())
     alerts.check_in_time(500.0, 0.0)
+
+
+@pytest.mark.parametrize("path", [addresses.STORE, addresses.ALERT_DISPATCHER, addresses.CHAT_COURIER])
+def test_while_a_handler_stands_still_that_no_news_goes_round_critical_news_has_time(venue: Venue, path: str) -> None:
+    clock = VirtualClock(NOON)
+    watch = Watch(venue, clock, given_faults(1, {}, {}), GuardTerms())
+    watch.alerts.promise("a", alert("stop gone"), 0.0)
+    watch.held_up(path, 40.0)
+    clock.advance(70.0)
+    watch.check_time()
+    clock.advance(0.1)
+    with broken("I9", "critical and not told"):
+        watch.check_time()
+
+
+def test_a_handler_that_news_goes_round_excuses_nothing(venue: Venue) -> None:
+    clock = VirtualClock(NOON)
+    watch = Watch(venue, clock, given_faults(1, {}, {}), GuardTerms())
+    watch.alerts.promise("a", alert("stop gone"), 0.0)
+    watch.held_up("desk", 40.0)
+    clock.advance(30.1)
+    with broken("I9", "critical and not told"):
+        watch.check_time()
 
 
 def test_calm_news_may_take_longer(alerts: Alerts) -> None:

@@ -44,6 +44,7 @@ def stall(world: World, dice: Random) -> None:
     def strike(_process: Process, _path: str, _message: Any) -> InjectedFault:
         now = world.clock.monotonic()
         world.faults.note("stall", now + STALL_SECONDS, excuses_seconds=SETTLES_SECONDS)
+        world.watch.held_up(path, now + STALL_SECONDS)
         world.story.tell("fault", "", f"a handler of {path} takes {STALL_SECONDS:.0f} s")
         return InjectedFault(spend_seconds=STALL_SECONDS)
 
@@ -64,6 +65,7 @@ def _hang(world: World, name: str, path: str) -> None:
     def strike(_process: Process, _path: str, _message: Any) -> InjectedFault:
         lost_at = world.clock.monotonic() + ROOM_LOST_SECONDS
         world.faults.note(name, lost_at, excuses_seconds=RAISED_EXCUSE_SECONDS)
+        world.watch.held_up(path, lost_at)
         world.story.tell("fault", "", f"a handler of {path} never returns")
         return InjectedFault(spend_seconds=FOR_EVER)
 

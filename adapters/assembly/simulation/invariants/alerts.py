@@ -1,10 +1,11 @@
 """I9: what the person must hear: critical news in time, each piece once, in order, none settled untold.
 
 Judged by the alerts promised in the outbox and by what the chat service has shown. Exempt: time in which the chat or
-the daemon was out of reach or misbehaving, or the chat had asked for patience with alerts (30 s run from the end of
-the last such trouble); repeats that say so; order and repetition across a repeat that says so; graver news under a key
-that was told; news settled as told while the alert that stood for it was not yet refused; news that was shown without
-a word of it, and then given up because the chat refused the repeat: nobody knows that it was told, so it is tried anew.
+the daemon was out of reach or misbehaving (a handler that no news goes round stood still, say), or the chat had asked
+for patience with alerts (30 s run from the end of the last such trouble); repeats that say so; order and repetition
+across a repeat that says so; graver news under a key that was told; news settled as told while the alert that stood
+for it was not yet refused; news that was shown without a word of it, and then given up because the chat refused the
+repeat: nobody knows that it was told, so it is tried anew.
 """
 
 from __future__ import annotations

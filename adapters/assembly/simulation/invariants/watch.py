@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from actors.messages import addresses
 from actors.messages.alerts import RaiseAlert
 from actors.messages.guarding import STREAM
 from actors.messages.operator import ChatRecord
@@ -79,6 +80,7 @@ _NO_MATTER_TO_TELLING = (
     "thin",
 )
 _DISTURBED_SECONDS = 5.0
+_TELLERS = frozenset({addresses.STORE, addresses.ALERT_DISPATCHER, addresses.CHAT_COURIER})  # no news goes round one
 MOST_SKEW_SECONDS = 0.5
 SHUT_SECONDS = 5.0  # from a safety state being durable to every live trade having heard
 # A run moves no backstop inward before every trade that an earlier one admitted must have been heard of.
@@ -127,6 +129,7 @@ class Watch:
         self._chat: ChatService | None = None
         self._chat_faults = 0
         self._undisturbed_since = 0.0  # chat and daemon, as far as telling needs them
+        self._held_up_until = 0.0  # as much of a handler that no news goes round
 
     @property
     def requested(self) -> set[str]:
@@ -167,6 +170,7 @@ class Watch:
         self.ownership.begins(system)
         self.upkeep.begins(system)
         self._undisturbed_since = self._clock.monotonic()
+        self._held_up_until = 0.0  # that was another run's
 
     def ends(self, system: ActorSystem) -> None:
         """A run ends, or loses the state to another."""
@@ -550,6 +554,11 @@ class Watch:
             well_since = max(self._began_at, self._faults.last_at, self._faults.traces_until)
             self._readings.check(now, well_since=well_since)
 
+    def held_up(self, path: str, until: float) -> None:
+        """Hear that an actor's handler returns, or is given up, no sooner than at `until` (monotonic seconds)."""
+        if path in _TELLERS:
+            self._held_up_until = max(self._held_up_until, until)
+
     def read(self, account: str, path: str) -> None:
         """Hear that the exchange answered a reading."""
         self._readings.answered(account, path, self._clock.monotonic())
@@ -596,12 +605,13 @@ class Watch:
         if count != self._chat_faults:
             self._chat_faults = count
             self._undisturbed_since = max(self._undisturbed_since, now + _DISTURBED_SECONDS)
+        since = max(self._undisturbed_since, self._held_up_until)
         chat = self._chat
         if chat is None:
-            return self._undisturbed_since
+            return since
         if self._system is None or chat.asleep:
             return now  # nobody is there who could tell
-        return max(self._undisturbed_since, chat.down_until, chat.patience_until, chat.awake_since)
+        return max(since, chat.down_until, chat.patience_until, chat.awake_since)
 
     # --- at rest ------------------------------------------------------------------------------------------------------
     def check_rest(self, foreign: set[str]) -> None:
