@@ -11,7 +11,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from actors import trade_prices
 from actors.desk_guards import DeskGuards
 from actors.model.guarding import Safety
 from actors.model.instrument import FeeRates
@@ -168,10 +167,6 @@ def _trail_too_near(patch: Patch) -> None:
     patch.wrap(exit_turns, "trail_due", make)
 
 
-def _prices_before_the_fill(patch: Patch) -> None:
-    patch.replace(trade_prices, "is_of_holding", lambda *_: True)
-
-
 def _trail_unactivated(patch: Patch) -> None:
     patch.replace(trailing, "active", lambda *_: True)
 
@@ -274,7 +269,6 @@ BUGS = tuple(
         ("net_stop_rounded_out", "a net target's stop loses a tick more", _net_stop_rounded_out),
         ("net_stop_of_what_is_held", "a net target's stop forgets what may fill", _net_stop_of_what_is_held),
         ("floor_left_unarmed", "a floor is left that was never armed", _floor_left_unarmed),
-        ("prices_before_fill", "a price from before the fill is acted upon", _prices_before_the_fill),
         ("trail_loosens", "a trailing stop goes back with the price", _trail_loosens),
         ("trail_moves_once", "a trailing stop moves once", _trail_moves_once),
         ("trail_too_near", "a trailing stop keeps too small a distance", _trail_too_near),
