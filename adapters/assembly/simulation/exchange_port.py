@@ -256,7 +256,7 @@ class ExchangeLine:
 
     def close_streams(self, streams: dict[str, AccountStream]) -> None:
         """A run is over; what is on its way to it arrives nowhere."""
-        self._open.remove(streams)
+        self._open = [each for each in self._open if each is not streams]  # another run's may be as empty
         for stream in streams.values():
             stream.close()
 

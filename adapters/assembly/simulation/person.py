@@ -107,7 +107,8 @@ class Person:
     def _change(self, action: Action) -> None:
         """Change an open trade, in the chat or at the terminal; there the answer may not be waited for."""
         dice = self._dice_of(action)
-        words = action.words or change_words(self._world, dice)
+        drawn = change_words(self._world, dice)  # though it may be written down: what follows has the same dice
+        words = action.words or drawn
         if not words:
             return
         self.written[action.number] = words
