@@ -21,7 +21,7 @@ QUARTERS = [tuple(range(first, first + SLICE)) for first in range(1, 18 * SLICE,
 HOURS = [tuple(range(1001, 1005)), tuple(range(1005, 1009))]  # as `main.py simulate` runs them
 TOGETHER = 5  # faults that share a world
 GROUPS = [NAMES[at : at + TOGETHER] for at in range(0, len(NAMES), TOGETHER)]
-TRIES = 8
+TRIES = 24  # most end after two; some faults strike only where a person changes trades
 RARE = frozenset({"chat_long_outage"})  # six hours, in one world of ten that have it: too seldom for so few tries
 
 
