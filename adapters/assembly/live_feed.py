@@ -54,7 +54,8 @@ class LiveFeed:
         self._access = access
         self._clock = clock or SystemClock()
         self._last_ms = self._now_ms()
-        self._connected = 0
+        self._gap = 0  # number of the one that is being filled; 0: none
+        self._missing_ms = 0  # since when, wall milliseconds
         self._stopping = threading.Event()
         symbols = tuple(each.symbol for each in catalogue(0))
         try:
@@ -89,22 +90,28 @@ class LiveFeed:
                 at_ms = min(int(report.reported_at.timestamp() * 1000), self._last_ms)
                 self.path.price(report.symbol, at_ms, report.last_price)
         elif isinstance(report, MarketStreamUp):
-            self._connected += 1
-            if self._connected > 1:
-                threading.Thread(target=self._catch_up, args=(self._last_ms,), name="live-feed", daemon=True).start()
+            if self._gap:
+                threading.Thread(
+                    target=self._catch_up, args=(self._missing_ms, self._gap), name="live-feed", daemon=True
+                ).start()
         else:
-            self.path.begin_gap()
+            if not self._gap:
+                self._missing_ms = self._last_ms
+            self._gap = self.path.begin_gap()
             _log.warning("live_feed_down", reason=report.reason)
 
-    def _catch_up(self, since_ms: int) -> None:
+    def _catch_up(self, since_ms: int, gap: int) -> None:
         """Read what the cut stream has missed, as often as it takes: until then no price is walked."""
         while not self._stopping.is_set():
             try:
-                self.path.end_gap(since_ms)
+                if not self.path.end_gap(since_ms, gap):
+                    return  # cut again meanwhile: who fills that gap fills this one, too
             except FeedUnavailable as error:
                 _log.warning("live_feed_gap_unread", error=str(error))
                 self._stopping.wait(RETRY_SECONDS)
             else:
+                if self._gap == gap:
+                    self._gap = 0
                 _log.info("live_feed_resumed", since=datetime.fromtimestamp(since_ms / 1000, UTC).isoformat())
                 return
 

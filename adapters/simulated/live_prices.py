@@ -61,6 +61,7 @@ class LivePath:
         self.alive: Callable[[], bool] = lambda: True  # whether prices can be believed; set by who listens
         self._steps: deque[PriceStep | Candle] = deque()
         self._held_back: list[PriceStep] | None = None  # came while a gap is being filled: they follow it
+        self._gap = 0  # number of the last one
         self._lock = threading.Lock()
 
     def heeds(self, sides: Sides) -> None:
@@ -92,7 +93,9 @@ class LivePath:
 
     def resume(self, market_ms: int) -> None:
         """Read what happened since `market_ms` and walk it before the present prices. OSError: it cannot be read."""
-        self._fill(self._missed_since(market_ms), [])
+        candles = self._missed_since(market_ms)
+        with self._lock:
+            self._steps.extend(candles)
 
     # --- what comes in ---------------------------------------------------------------------------------------------
     def price(self, symbol: str, at_ms: int, price: Decimal) -> None:
@@ -106,18 +109,28 @@ class LivePath:
             else:
                 self._held_back.append(step)
 
-    def begin_gap(self) -> None:
-        """Hold prices back until what was missed before them is known."""
-        with self._lock:
-            if self._held_back is None:
-                self._held_back = []
+    def begin_gap(self) -> int:
+        """Hold prices back until what was missed before them is known; give the gap's number.
 
-    def end_gap(self, since_ms: int) -> None:
-        """Walk what was missed since then, and let prices through again. OSError: it cannot be read, as yet."""
+        One that begins within another takes its place: its candles cover what was held back so far.
+        """
+        with self._lock:
+            self._held_back = []
+            self._gap += 1
+            return self._gap
+
+    def end_gap(self, since_ms: int, gap: int) -> bool:
+        """Walk what was missed since then, and let prices through again. OSError: it cannot be read, as yet.
+
+        Returns whether that was so: False, and nothing walked, for a gap that is filled or has been replaced.
+        """
         candles = self._missed_since(since_ms)
         with self._lock:
-            held, self._held_back = self._held_back or [], None
-        self._fill(candles, held)
+            if self._held_back is None or gap != self._gap:
+                return False
+            self._steps.extend((*candles, *self._held_back))
+            self._held_back = None
+            return True
 
     # --- inside ----------------------------------------------------------------------------------------------------
     def _missed_since(self, since_ms: int) -> list[Candle]:
@@ -129,11 +142,6 @@ class LivePath:
             for candle in self._history(symbol, first)
         ]
         return sorted(found, key=lambda each: each.start_ms)
-
-    def _fill(self, candles: Sequence[Candle], after: Sequence[PriceStep]) -> None:
-        with self._lock:
-            self._steps.extend(candles)
-            self._steps.extend(after)
 
     def _head(self) -> PriceStep | None:
         """Give what comes next. A candle is unfolded only when it is: what is held then decides how."""

@@ -123,10 +123,10 @@ def test_what_happened_in_the_minute_before_the_end_is_not_walked_twice(elsewher
 def test_the_running_minute_is_walked_as_far_as_it_has_come(elsewhere: Elsewhere) -> None:
     path = elsewhere.path()
     desk = following(path)
-    path.begin_gap()
+    gap = path.begin_gap()
     elsewhere.candles = [candle(0, "65000", "65200", "64900", "65100")]
     elsewhere.now_ms = desk.now_ms = OPENS_MS + 10_000
-    path.end_gap(OPENS_MS)
+    path.end_gap(OPENS_MS, gap)
     pass_time(desk, 1)
     assert last(desk) == D(65_100)
 
@@ -147,22 +147,37 @@ def test_prices_wait_for_what_was_missed_before_them(elsewhere: Elsewhere) -> No
     path = elsewhere.path()
     desk = following(path)
     order = desk.place("Sell", "0.1", price="66000")
-    path.begin_gap()
+    gap = path.begin_gap()
     path.price("BTCUSDT", OPENS_MS + 2 * MINUTE_MS, D(65_200))
     pass_time(desk, 3 * MINUTE_MS)
     assert last(desk) == D(65_000)
     elsewhere.reachable = False
     with pytest.raises(OSError, match="no route"):
-        path.end_gap(OPENS_MS)
+        path.end_gap(OPENS_MS, gap)
     pass_time(desk, 1_000)
     assert last(desk) == D(65_000)
     elsewhere.reachable = True
     elsewhere.candles = [candle(0, "65000", "66100", "64900", "65100")]
     elsewhere.now_ms = desk.now_ms
-    path.end_gap(OPENS_MS)
+    path.end_gap(OPENS_MS, gap)
     pass_time(desk, 1_000)
     assert desk.status(order)["orderStatus"] == "Filled"
     assert last(desk) == D(65_200)
+
+
+def test_a_stream_cut_again_while_a_gap_is_filled_walks_nothing_twice(elsewhere: Elsewhere) -> None:
+    path = elsewhere.path()
+    desk = following(path)
+    first, second = path.begin_gap(), path.begin_gap()
+    elsewhere.candles = [candle(0, "65000", "66100", "64900", "65100")]
+    elsewhere.now_ms = desk.now_ms = OPENS_MS + MINUTE_MS
+    assert not path.end_gap(OPENS_MS, first)
+    assert path.end_gap(OPENS_MS, second)
+    pass_time(desk, 1)
+    order = desk.place("Sell", "0.1", price="66000")
+    assert not path.end_gap(OPENS_MS, second)
+    pass_time(desk, 1_000)
+    assert desk.status(order)["orderStatus"] == "New"  # the 66100 of before it came is not walked again
 
 
 def test_while_no_price_is_known_nothing_enters_and_cancels_are_taken(elsewhere: Elsewhere) -> None:
